@@ -2,6 +2,7 @@ package receipt
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strconv"
@@ -63,6 +64,9 @@ func VerifyCheckpoint(signed []byte, keys Keys, origin string) (Checkpoint, erro
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("%w: checkpoint: %w", ErrReceipt, withoutText(err))
 	}
+	if !strictLines(signed) {
+		return Checkpoint{}, fmt.Errorf("%w: checkpoint: a signature line is not canonical base64", ErrReceipt)
+	}
 	c := Checkpoint{}
 	have := map[string]bool{}
 	for _, s := range n.Sigs {
@@ -81,6 +85,19 @@ func VerifyCheckpoint(signed []byte, keys Keys, origin string) (Checkpoint, erro
 		return Checkpoint{}, fmt.Errorf("%w: checkpoint: %w", ErrReceipt, err)
 	}
 	return c, nil
+}
+
+// strictLines says whether every signature line has the one encoding of its
+// bytes: note.Open alone passes over stray trailing bits.
+func strictLines(signed []byte) bool {
+	_, lines, _ := bytes.Cut(signed, []byte("\n\n"))
+	for line := range bytes.Lines(lines) {
+		line = bytes.TrimSuffix(line, []byte("\n"))
+		if _, err := base64.StdEncoding.Strict().DecodeString(string(line[bytes.LastIndexByte(line, ' ')+1:])); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // parseTree reads exactly origin, size and root; extension lines are refused,
