@@ -42,6 +42,9 @@ func ParseKeys(text string) (Keys, error) {
 		if err != nil {
 			return Keys{}, fmt.Errorf("reading the authority's keys, line %d: %w", n, err)
 		}
+		if o := keys.Origin(); o != "" && o != v.Name() {
+			return Keys{}, fmt.Errorf("reading the authority's keys, line %d: key of %s among keys of %s", n, v.Name(), o)
+		}
 		keys.verifiers = append(keys.verifiers, v)
 		keys.kinds[slot(v.Name(), v.KeyHash())] = kind
 	}
@@ -49,6 +52,15 @@ func ParseKeys(text string) (Keys, error) {
 		return Keys{}, errors.New("reading the authority's keys: no key in it")
 	}
 	return keys, nil
+}
+
+// Origin is the log that the keys sign for: the supervision chain's id. All
+// keys are named by it.
+func (k Keys) Origin() string {
+	if len(k.verifiers) == 0 {
+		return ""
+	}
+	return k.verifiers[0].Name()
 }
 
 func slot(name string, hash uint32) string { return fmt.Sprintf("%s+%08x", name, hash) }
