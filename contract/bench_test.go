@@ -1,0 +1,119 @@
+package contract_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"signalbox.dev/signalbox/contract"
+	"signalbox.dev/signalbox/flow"
+)
+
+// overlay keeps a benchmark's writes apart from the state it starts from.
+type overlay struct{ base, writes mapState }
+
+func (o overlay) Get(key []byte) ([]byte, error) {
+	if v, ok := o.writes[string(key)]; ok {
+		return v, nil
+	}
+	return o.base.Get(key)
+}
+func (o overlay) Set(key, value []byte) { o.writes.Set(key, value) }
+
+// twentyRules all bear on registrations and orders.
+func twentyRules() []byte {
+	conditions := []string{
+		`facts.days_supply > params.days`,
+		`facts.items.exists(i, "narcotic" in i.tags && i.days_supply > params.days)`,
+		`facts.items.filter(i, "antibiotic" in i.tags).size() > 2`,
+		`facts.subject in params.names || facts.producer in params.names`,
+	}
+	var b strings.Builder
+	b.WriteString("contract: bench\nparameters: { days: 180, names: [a, b, c, d] }\nrules:\n")
+	for n := range 20 {
+		fmt.Fprintf(&b, "  - { id: B-%d, steps: [register, order], when: '%s', effect: refuse, message: { zh: 测, en: test } }\n", n, conditions[n%4])
+	}
+	return []byte(b.String())
+}
+
+// BenchmarkDecide decides registrations and orders with 20 rules and 10,000
+// list entries, on a state in memory.
+func BenchmarkDecide(b *testing.B) {
+	g := townGenesis()
+	g.Bundle = twentyRules()
+	for n := range 10_000 {
+		list := contract.Lists()[n%5]
+		key := []string{fmt.Sprintf("%064d", n)}
+		if list == contract.RestrictedSubjectItems || list == contract.RestrictedProducerSubjects {
+			key = append(key, fmt.Sprintf("%064d", n))
+		}
+		g.Lists = append(g.Lists, contract.Entry{List: list, Key: key, Reason: "r", Basis: "b"})
+	}
+	s, c := begin(b, g)
+	tokens := map[string]flow.Hash{}
+	for _, request := range wholeFlow(func(tx string) flow.Hash { return tokens[tx] }) {
+		r := request()
+		if r.Header.Step == flow.Register {
+			for n := range 4 {
+				r.Facts.Items = append(r.Facts.Items, contract.ItemFacts{Item: fmt.Sprint("J", n), Quantity: 1000, DaysSupply: 30, Tags: []string{"antibiotic"}[:n%2]})
+			}
+		}
+		if step := r.Header.Step; step == flow.Register || step == flow.Order {
+			if step == flow.Order {
+				for n := range 4 {
+					r.Facts.Items = append(r.Facts.Items, contract.ItemFacts{Item: fmt.Sprint("J", n), Quantity: 1000})
+				}
+			}
+			b.Run(string(step), func(b *testing.B) {
+				b.ReportAllocs()
+				o := overlay{base: s, writes: mapState{}}
+				for b.Loop() {
+					clear(o.writes)
+					if d, err := c.Decide(o, r); err != nil || d.Verdict != flow.Granted {
+						b.Fatal(d.Verdict, d.Reasons, err)
+					}
+				}
+			})
+			if step == flow.Order {
+				return
+			}
+		}
+		if d := decide(b, c, s, r); r.Header.Step == flow.ReviewRequest {
+			tokens["A1"] = d.Token
+		}
+	}
+}
+
+// BenchmarkRules evaluates the 20 rules alone.
+func BenchmarkRules(b *testing.B) {
+	bundle, err := contract.ParseBundle(twentyRules())
+	if err != nil {
+		b.Fatal(err)
+	}
+	rules, err := bundle.Admit()
+	if err != nil {
+		b.Fatal(err)
+	}
+	facts := &contract.Facts{Subject: "S1"}
+	for n := range 5 {
+		facts.Items = append(facts.Items, contract.ItemFacts{Item: fmt.Sprint("I", n), Tags: []string{"antibiotic"}[:n%2]})
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		rules.Evaluate(flow.Order, facts)
+	}
+}
+
+// BenchmarkAdmit is what publishing a bundle costs.
+func BenchmarkAdmit(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		bundle, err := contract.ParseBundle(genesis().Bundle)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := bundle.Admit(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,40 @@
+package contract
+
+import "signalbox.dev/signalbox/flow"
+
+// Request is one submission as the supervision chain puts it to the contract.
+// The host has checked the platform's signature and the authority's.
+type Request struct {
+	Header flow.Header
+	Tx     flow.Hash // transaction hash on the supervision chain
+	Facts  Facts
+	Now    int64 // the block's time, Unix seconds
+}
+
+// Basis is the stage that a verdict rests on: the one with reasons, or the
+// rules when there were none.
+type Basis string
+
+// The stages, in the contract's order.
+const (
+	BasisContent   Basis = "content"   // what was sealed could not be taken
+	BasisAdmission Basis = "admission" // who may submit what
+	BasisSequence  Basis = "sequence"  // what may follow on what
+	BasisTokens    Basis = "tokens"
+	BasisLists     Basis = "lists"
+	BasisRules     Basis = "rules"
+)
+
+// Decision is the contract's answer. Equal state and request give an equal one.
+type Decision struct {
+	Verdict  flow.Verdict
+	Reasons  []flow.Reason // why refused or held; none when granted
+	Flags    []string      // ids of rules with effect flag that hit
+	Observed []string      // ids of rules in mode observe that hit, or failed, then with ":error"
+	Flow     flow.Hash     // the flow; Tx for a granted registration, zero where there is none
+	Contract flow.Hash     // address of the rule bundle in force
+	Version  uint64        // and its version
+	Basis    Basis         // what the verdict rests on
+	Token    flow.Hash     // of a granted review request or order; zero otherwise
+	Expires  int64         // Unix seconds from which the token no longer counts; 0 for no token
+}

@@ -1,0 +1,16 @@
+package contract
+
+import (
+	"maps"
+	"slices"
+)
+
+// Codes gives every reason code that the contract words itself.
+func Codes() []string { return slices.Sorted(maps.Keys(texts)) }
+
+// The bounds of facts, for tests that go beyond them.
+const (
+	MaxItems = maxItems
+	MaxTags  = maxTags
+	MaxText  = maxText
+)

@@ -1,0 +1,146 @@
+package contract
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"signalbox.dev/signalbox/flow"
+)
+
+// State is the supervision chain's state as the contract sees it. The host
+// gives one that belongs to the block being decided.
+type State interface {
+	// Get returns the value under key, among them values that were set
+	// earlier in the same block; nil means that there is none. An error is a
+	// failure of the storage and ends the block.
+	Get(key []byte) ([]byte, error)
+	// Set stages value under key in the host's batch for the block; it stands
+	// when the block is committed. The contract keeps neither slice and never
+	// sets nil.
+	Set(key, value []byte)
+}
+
+// The layout of the state. Every value is deterministic CBOR (flow.Marshal).
+// Hashes and key ids stand in keys as lower hex, names as they are; the parts
+// of a list key are netstrings ("5:abcde"), so that no two keys run together.
+//
+//	params                          Params, set at genesis
+//	identity/<id>                   Identity
+//	key/<key id>                    string, the identity that owns the key
+//	licence/<pseudonym>             string, the identity that holds the licence
+//	list/<list>/<part>...           []Entry, the entries for this very key
+//	count/<list>                    uint64, entries ever added to the list
+//	record/<pseudonym>              recordState: which flow a record has, and its content
+//	flow/<flow id>                  FlowState
+//	permit/<transaction hash>       permit: a token given by this decision
+//	bundle/current                  bundleRef: address and version in force
+//	bundle/<address>                []byte, the bundle as published (YAML)
+func paramsKey() []byte                  { return []byte("params") }
+func identityKey(id string) []byte       { return []byte("identity/" + id) }
+func keyKey(k flow.KeyID) []byte         { return []byte("key/" + k.String()) }
+func licenceKey(pseudonym string) []byte { return []byte("licence/" + pseudonym) }
+func countKey(list List) []byte          { return []byte("count/" + string(list)) }
+func recordKey(pseudonym string) []byte  { return []byte("record/" + pseudonym) }
+func flowKey(id flow.Hash) []byte        { return []byte("flow/" + id.String()) }
+func permitKey(tx flow.Hash) []byte      { return []byte("permit/" + tx.String()) }
+func currentBundleKey() []byte           { return []byte("bundle/current") }
+func bundleKey(address flow.Hash) []byte { return []byte("bundle/" + address.String()) }
+
+func listKey(list List, parts []string) []byte {
+	var b strings.Builder
+	b.WriteString("list/" + string(list) + "/")
+	for _, p := range parts {
+		b.WriteString(strconv.Itoa(len(p)) + ":" + p)
+	}
+	return []byte(b.String())
+}
+
+// load reads the value under key into v and says whether there is one.
+func load(s State, key []byte, v any) (bool, error) {
+	data, err := s.Get(key)
+	if err != nil {
+		return false, fmt.Errorf("reading state: %w", err)
+	}
+	if data == nil {
+		return false, nil
+	}
+	if err := flow.Unmarshal(data, v); err != nil {
+		return false, fmt.Errorf("reading state: value under %q: %w", key, err)
+	}
+	return true, nil
+}
+
+func store(s State, key []byte, v any) error {
+	data, err := flow.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("writing state: value for %q: %w", key, err)
+	}
+	s.Set(key, data)
+	return nil
+}
+
+// FlowState is what the supervision chain knows of a flow.
+type FlowState struct {
+	_ struct{} `cbor:",toarray"`
+
+	State      flow.State //
+	Platform   string     // the identity that registered it and alone may go on with it
+	Network    string     // the business chain whose records it permits
+	Business   string     //
+	Record     string     // pseudonym, as in Facts
+	Subject    string     // pseudonym
+	Originator string     // pseudonym
+	Lines      []Line     // what was prescribed, one line an item
+	ExpiresOn  int64      // last day of the record's validity, days since 1970-01-01; 0 unknown
+	Reviewer   string     // who approved or rejected; empty before
+	Pending    flow.Hash  // transaction whose token waits to be used; zero for none
+	Order      OrderState // the order granted last
+}
+
+// Line is one item and how much of it.
+type Line struct {
+	_ struct{} `cbor:",toarray"`
+
+	Item     string // pseudonym
+	Quantity int64  // thousandths of the unit
+}
+
+// OrderState is what later steps must agree with.
+type OrderState struct {
+	_ struct{} `cbor:",toarray"`
+
+	Producer string
+	Amount   int64  // minor units
+	Insured  int64  // the part of it borne by insurance
+	Currency string // ISO 4217
+}
+
+// recordState remembers which flow a record has (its number and content), so
+// that a second registration of it is recognised.
+type recordState struct {
+	_ struct{} `cbor:",toarray"`
+
+	Flow     flow.Hash
+	Platform string
+	Content  string
+}
+
+// permit is a token as given by one granted review request or order.
+type permit struct {
+	_ struct{} `cbor:",toarray"`
+
+	Flow    flow.Hash
+	Step    flow.Step // the step that gave it
+	Actor   string    // the reviewer or producer it was given to
+	Token   flow.Hash
+	Expires int64 // Unix seconds; no longer valid from this second on
+	Used    bool
+}
+
+// FlowOf returns what is known of a flow; false when the chain has none under id.
+func FlowOf(s State, id flow.Hash) (FlowState, bool, error) {
+	var f FlowState
+	ok, err := load(s, flowKey(id), &f)
+	return f, ok, err
+}
