@@ -1,0 +1,280 @@
+package chain
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"signalbox.dev/signalbox/contract"
+	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/comet"
+)
+
+// application is the supervision chain as its node sees it. Finalize
+// stages, Commit writes everything of the block in one atomic batch.
+type application struct {
+	db    comet.KV
+	log   *slog.Logger
+	cache *verified
+	// settled is called with every transaction of a block after the block is durable and its checkpoint signed, or when it left the mempool.
+	settled func([]result)
+	// signed is called with the log's new size and root after a block is durable.
+	signed func(size int64, root tlog.Hash) error
+
+	mu    sync.Mutex // guards what follows; CheckTx and consensus come on their own goroutines
+	at    meta
+	trust trust
+	rules *contract.Contract
+	block *block // between FinalizeBlock and Commit
+	next  meta
+	root  tlog.Hash
+	done  []result
+}
+
+// result is what came of one transaction; err is nil, or a *refusal.
+type result struct {
+	hash flow.Hash
+	err  error
+}
+
+func newApplication(db comet.KV, log *slog.Logger) (*application, error) {
+	a := &application{db: db, log: log, cache: newVerified()}
+	raw, err := db.Get([]byte(metaName))
+	if err != nil || raw == nil {
+		return a, err
+	}
+	if err := flow.Unmarshal(raw, &a.at); err != nil {
+		return nil, fmt.Errorf("reading the chain's position: %w", err)
+	}
+	genesis, err := db.Get([]byte(genesisKey()))
+	if err != nil {
+		return nil, fmt.Errorf("reading genesis: %w", err)
+	}
+	return a, a.configure(genesis, readState{db})
+}
+
+// configure takes trust and rules from genesis and the contract's state.
+func (a *application) configure(genesis []byte, s contract.State) error {
+	var g Genesis
+	if err := json.Unmarshal(genesis, &g); err != nil {
+		return fmt.Errorf("reading genesis: %w", err)
+	}
+	t, err := newTrust(g)
+	if err != nil {
+		return err
+	}
+	rules, err := contract.New(s)
+	if err != nil {
+		return fmt.Errorf("loading the contract: %w", err)
+	}
+	a.trust, a.rules = t, rules
+	return nil
+}
+
+// Last implements comet.Application: what is durable, never more.
+func (a *application) Last() (comet.Position, error) {
+	at := a.position()
+	return comet.Position{Height: at.Height, AppHash: at.AppHash}, nil
+}
+
+// Init implements comet.Application. Genesis is written at once, so that
+// transactions can be checked before the first block.
+func (a *application) Init(g comet.Genesis) ([]byte, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.at.AppHash != nil {
+		return a.at.AppHash, nil // the process ended before the first block
+	}
+	genesis, err := parseGenesis(g)
+	if err != nil {
+		return nil, err
+	}
+	o := newOverlay(a.db)
+	o.set(genesisKey(), g.AppState)
+	if err := contract.Init(contractState{o}, genesis.Contract); err != nil {
+		return nil, fmt.Errorf("initialising the contract: %w", err)
+	}
+	if err := a.configure(g.AppState, contractState{o}); err != nil {
+		return nil, err
+	}
+	root, err := o.root(0)
+	if err != nil {
+		return nil, err
+	}
+	digest := o.digest(flow.Hash{})
+	at := meta{Digest: digest, AppHash: appHash(0, root, digest)}
+	if err := a.write(o, at); err != nil {
+		return nil, err
+	}
+	a.at = at
+	return at.AppHash, nil
+}
+
+// parseGenesis reads the application state and checks it against the chain.
+func parseGenesis(g comet.Genesis) (Genesis, error) {
+	var out Genesis
+	if err := json.Unmarshal(g.AppState, &out); err != nil {
+		return Genesis{}, fmt.Errorf("reading genesis: %w", err)
+	}
+	if out.Contract.Chain != g.ChainID {
+		return Genesis{}, fmt.Errorf("genesis is for chain %s, this is %s", out.Contract.Chain, g.ChainID)
+	}
+	return out, out.Validate(g.Time)
+}
+
+// Check implements comet.Application: nothing enters the mempool that could not
+// get a decision now (R7.1).
+func (a *application) Check(tx []byte) *comet.Refusal {
+	err := a.check(tx)
+	var no *refusal
+	switch {
+	case errors.As(err, &no):
+		return &comet.Refusal{Code: no.code, Log: no.Error()}
+	case err != nil:
+		a.log.Error("checking a transaction", "error", err)
+		return &comet.Refusal{Code: codeStorage, Log: "the node's storage failed"}
+	}
+	return nil
+}
+
+func (a *application) check(raw []byte) error {
+	tx, err := parseTransaction(raw)
+	if err != nil {
+		return refuse(codeMalformed, "%w", err)
+	}
+	a.mu.Lock()
+	t := a.trust
+	a.mu.Unlock()
+	if err := t.checkSignature(a.cache, TxHash(raw), tx); err != nil || tx.Kind != KindDecide {
+		return err
+	}
+	var body Decide
+	if err := parseBody(tx, &body); err != nil {
+		return refuse(codeMalformed, "%w", err)
+	}
+	return a.checkSubmission(body.Submission)
+}
+
+// checkSubmission says whether a submission could get a decision now.
+func (a *application) checkSubmission(sub flow.Submission) error {
+	h, err := sub.Open()
+	if err != nil {
+		return refuse(codeMalformed, "%w", err)
+	}
+	get := func(key string) ([]byte, error) { return a.db.Get([]byte(key)) }
+	if err := known(get, h.ID, submissionDigest(sub)); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	t := a.trust
+	a.mu.Unlock()
+	return t.checkSender(readState{a.db}, a.cache, sub, h)
+}
+
+// Finalize implements comet.Application: executes and stages.
+func (a *application) Finalize(in comet.Block) (comet.Outcome, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	b := &block{
+		overlay: newOverlay(a.db), height: in.Height, now: in.Time.Unix(), size: a.at.Size,
+		trust: a.trust, rules: a.rules, cache: a.cache,
+	}
+	results := make([]comet.Result, len(in.Txs))
+	a.done = make([]result, len(in.Txs))
+	for i, tx := range in.Txs {
+		no, err := b.attempt(i, tx)
+		if err != nil {
+			return comet.Outcome{}, fmt.Errorf("block %d, transaction %d: %w", in.Height, i, err)
+		}
+		a.done[i] = result{hash: TxHash(tx)}
+		if no != nil {
+			results[i] = comet.Result{Code: no.code, Log: no.Error()}
+			a.done[i].err = no
+		}
+	}
+	root, err := b.root(b.size)
+	if err != nil {
+		return comet.Outcome{}, err
+	}
+	digest := b.digest(a.at.Digest)
+	a.block, a.root = b, root
+	a.next = meta{Height: in.Height, Size: b.size, Digest: digest, AppHash: appHash(b.size, root, digest)}
+	return comet.Outcome{Results: results, AppHash: a.next.AppHash}, nil
+}
+
+// attempt executes a transaction; a refused one leaves no change behind.
+func (b *block) attempt(slot int, tx []byte) (*refusal, error) {
+	b.mark()
+	size := b.size
+	err := b.execute(slot, tx)
+	var no *refusal
+	if errors.As(err, &no) {
+		b.rollback()
+		b.size = size
+		return no, nil
+	}
+	return nil, err
+}
+
+// Commit implements comet.Application.
+func (a *application) Commit() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.write(a.block.overlay, a.next); err != nil {
+		return err
+	}
+	grown := a.next.Size > a.at.Size
+	a.at, a.block = a.next, nil
+	if grown && a.signed != nil {
+		if err := a.signed(a.at.Size, a.root); err != nil {
+			return err
+		}
+	}
+	a.settle(a.done)
+	return nil
+}
+
+func (a *application) settle(done []result) {
+	if a.settled != nil {
+		a.settled(done)
+	}
+}
+
+func (a *application) write(o *overlay, m meta) error {
+	batch := a.db.NewBatch()
+	defer batch.Close()
+	for k, v := range o.changes {
+		if err := batch.Set([]byte(k), v); err != nil {
+			return fmt.Errorf("staging block: %w", err)
+		}
+	}
+	enc, err := flow.Marshal(m)
+	if err != nil {
+		return err
+	}
+	if err := batch.Set([]byte(metaName), enc); err != nil {
+		return fmt.Errorf("staging block: %w", err)
+	}
+	if err := batch.WriteSync(); err != nil {
+		return fmt.Errorf("writing block %d: %w", m.Height, err)
+	}
+	return nil
+}
+
+// position is where the committed log stands.
+func (a *application) position() meta {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.at
+}
+
+// appHash binds the log's root and every change of state.
+func appHash(size int64, root tlog.Hash, digest flow.Hash) []byte {
+	h := flow.SumHash([]byte("signalbox/app/v1\n"), binary.BigEndian.AppendUint64(nil, uint64(size)), root[:], digest[:])
+	return h[:]
+}

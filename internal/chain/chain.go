@@ -1,0 +1,176 @@
+package chain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/comet"
+)
+
+// Config is what a node of the supervision chain runs with.
+type Config struct {
+	Dir     string        // the node's own directory: keys, blocks, state
+	Genesis Genesis       // used when Dir is new, and compared when it is not
+	Begun   time.Time     // genesis time; used when Dir is new
+	Signers []note.Signer // the authority's log keys; none on an observer
+	Logger  *slog.Logger  // nil: discard
+}
+
+// Validate says what is missing.
+func (c Config) Validate() error {
+	if c.Dir == "" {
+		return errors.New("supervision chain: directory is missing")
+	}
+	for _, s := range c.Signers {
+		if s.Name() != c.Genesis.Contract.Chain {
+			return fmt.Errorf("supervision chain: log key is named %s, the chain %s", s.Name(), c.Genesis.Contract.Chain)
+		}
+	}
+	return c.Genesis.Validate(c.Begun)
+}
+
+// Chain is a node of the supervision chain. Its methods are safe for concurrent use.
+type Chain struct {
+	node        *comet.Node
+	db          comet.KV
+	app         *application
+	checkpoints checkpoints
+	id          string
+
+	waiting comet.Waiters[flow.Hash, error]
+	ready   chan struct{} // closed when Run takes transactions
+}
+
+// Open prepares a node in its directory; nothing runs before Run.
+func Open(cfg Config) (*Chain, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	state, err := cfg.Genesis.Encode()
+	if err != nil {
+		return nil, err
+	}
+	db, err := comet.OpenKV(filepath.Join(cfg.Dir, "decisions"))
+	if err != nil {
+		return nil, fmt.Errorf("opening the supervision chain's state: %w", err)
+	}
+	app, err := newApplication(db, cfg.Logger)
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	c := &Chain{
+		db: db, app: app, id: cfg.Genesis.Contract.Chain, ready: make(chan struct{}),
+		checkpoints: checkpoints{db: db, origin: cfg.Genesis.Contract.Chain, signers: cfg.Signers},
+	}
+	app.signed, app.settled = c.checkpoints.sign, c.settled
+	c.node, err = comet.New(comet.Config{
+		Dir: filepath.Join(cfg.Dir, "node"), ChainID: c.id, Genesis: state, GenesisTime: cfg.Begun,
+		App: app, Logger: cfg.Logger, MaxTxBytes: MaxTx,
+	})
+	if err != nil {
+		db.Close()
+		return nil, fmt.Errorf("opening the supervision chain: %w", err)
+	}
+	return c, nil
+}
+
+// Run takes part in the chain until ctx ends, then stops the node and closes
+// its databases, in that order.
+func (c *Chain) Run(ctx context.Context) error {
+	defer c.db.Close()
+	if err := c.checkpoints.ensure(c.app.position().Size); err != nil {
+		return fmt.Errorf("signing the present checkpoint: %w", err)
+	}
+	if err := c.node.Start(ctx); err != nil {
+		return fmt.Errorf("starting the supervision chain: %w", err)
+	}
+	close(c.ready)
+	if err := c.node.Run(ctx); err != nil {
+		return fmt.Errorf("running the supervision chain: %w", err)
+	}
+	return nil
+}
+
+// Ready is closed when Run takes transactions.
+func (c *Chain) Ready() <-chan struct{} { return c.ready }
+
+// ID is the chain's id, the origin of its log.
+func (c *Chain) ID() string { return c.id }
+
+// Errors of Submit, Decide and Check.
+var (
+	// ErrRefused: the chain does not take the transaction or submission.
+	ErrRefused = errors.New("refused by the supervision chain")
+	// ErrSender: the submission is not from an admitted platform, so it gets no decision (R7.1).
+	ErrSender = errors.New("submission is not from an admitted platform")
+	// ErrConflict: another submission, or another anchor, stands under the same id.
+	ErrConflict = errors.New("conflicts with what stands on the supervision chain")
+	// ErrKnown: the submission has its decision already.
+	ErrKnown = errors.New("already decided on the supervision chain")
+)
+
+// outcome turns a result code into an error of this package; nil for none.
+func outcome(err error) error {
+	var no *refusal
+	if !errors.As(err, &no) {
+		return err
+	}
+	kind := ErrRefused
+	switch no.code {
+	case codeSender:
+		kind = ErrSender
+	case codeConflict:
+		kind = ErrConflict
+	case codeKnown:
+		kind = ErrKnown
+	}
+	return fmt.Errorf("%w: %w", kind, no)
+}
+
+// Submit puts a transaction on the chain and returns when its block is durable
+// and signed. When ctx ends first, the outcome is unknown.
+func (c *Chain) Submit(ctx context.Context, tx []byte) error {
+	hash := TxHash(tx)
+	wait := c.waiting.Register(hash)
+	defer wait.Cancel()
+	result, err := comet.Await(ctx, c.node, tx, wait)
+	var no *comet.Refusal
+	switch {
+	case errors.As(err, &no):
+		return outcome(&refusal{no.Code, errors.New(no.Log)})
+	case err != nil:
+		return fmt.Errorf("waiting for transaction %s: %w", hash, err)
+	}
+	return outcome(result)
+}
+
+// Decide submits a transaction of KindDecide for the submission id and gives
+// the decision: its own, or the one that the submission got before.
+func (c *Chain) Decide(ctx context.Context, id flow.ID, tx []byte) (Decided, error) {
+	if err := c.Submit(ctx, tx); err != nil && !errors.Is(err, ErrKnown) {
+		return Decided{}, err
+	}
+	return c.BySubmission(id)
+}
+
+// Check says whether a submission could get a decision now: nil, ErrKnown,
+// ErrConflict, ErrSender or ErrRefused. A signature found good here is not
+// checked again in consensus by this node.
+func (c *Chain) Check(sub flow.Submission) error { return outcome(c.app.checkSubmission(sub)) }
+
+func (c *Chain) settled(done []result) {
+	for _, r := range done {
+		c.waiting.Deliver(r.hash, r.err)
+	}
+}

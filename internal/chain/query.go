@@ -1,0 +1,164 @@
+package chain
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"signalbox.dev/signalbox/contract"
+	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/receipt"
+)
+
+// ErrNotFound says that the chain has no such decision.
+var ErrNotFound = errors.New("no such decision on the supervision chain")
+
+// Decided is one decision as it stands on the chain.
+type Decided struct {
+	Leaf      receipt.Leaf
+	LeafBytes []byte
+	Index     int64 // of the leaf
+	Height    int64 // of the block
+	Slot      int   // in the block
+	Reasons   []flow.Reason
+	Basis     string   // what granted: "rules", ...
+	Flags     []string // rules that flagged it
+	Observed  []string // rules in observe mode that would have acted
+	Subject   string   // subject key, pseudonym
+	Anchor    string   // business chain's transaction id; empty until anchored
+}
+
+// ByTx finds the decision that a transaction is (R1.6).
+func (c *Chain) ByTx(tx flow.Hash) (Decided, error) {
+	var at located
+	ok, err := load(c.get, txKey(tx), &at)
+	if err != nil {
+		return Decided{}, err
+	}
+	if !ok {
+		return Decided{}, fmt.Errorf("%w: transaction %s", ErrNotFound, tx)
+	}
+	d := Decided{Index: at.Index, Height: at.Height, Slot: at.Slot}
+	if d.LeafBytes, err = c.get(leafKey(at.Index)); err != nil {
+		return Decided{}, err
+	}
+	if d.Leaf, err = receipt.DecodeLeaf(d.LeafBytes); err != nil {
+		return Decided{}, fmt.Errorf("reading leaf %d: %w", at.Index, err)
+	}
+	var more decided
+	if _, err := load(c.get, decisionKey(tx), &more); err != nil {
+		return Decided{}, err
+	}
+	d.Reasons, d.Basis, d.Flags, d.Observed, d.Subject = more.Reasons, more.Basis, more.Flags, more.Observed, more.Subject
+	var a flow.Anchor
+	if _, err := load(c.get, anchorKey(tx), &a); err != nil {
+		return Decided{}, err
+	}
+	d.Anchor = a.BusinessTx
+	return d, nil
+}
+
+// BySubmission finds the decision on a submission.
+func (c *Chain) BySubmission(id flow.ID) (Decided, error) {
+	var s submitted
+	ok, err := load(c.get, subKey(id), &s)
+	if err != nil {
+		return Decided{}, err
+	}
+	if !ok {
+		return Decided{}, fmt.Errorf("%w: submission %s", ErrNotFound, id)
+	}
+	return c.ByTx(s.Tx)
+}
+
+// BySubject lists a subject's decisions in order (R1.4); key is the pseudonym.
+func (c *Chain) BySubject(key string) ([]Decided, error) { return c.list(subjectPrefix(key)) }
+
+// ByFlow lists a flow's decisions in order (R1.6).
+func (c *Chain) ByFlow(id flow.Hash) ([]Decided, error) { return c.list(flowPrefix(id)) }
+
+func (c *Chain) list(prefix string) ([]Decided, error) {
+	it, err := c.db.Iterator([]byte(prefix), []byte(prefixEnd(prefix)))
+	if err != nil {
+		return nil, fmt.Errorf("listing decisions: %w", err)
+	}
+	defer it.Close()
+	var out []Decided
+	for ; it.Valid(); it.Next() {
+		d, err := c.ByTx(flow.Hash(it.Value()))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, d)
+	}
+	return out, it.Error()
+}
+
+// Submission returns a decided submission as it was received, its payload still
+// sealed, and the facts, both from the block that holds them.
+func (c *Chain) Submission(d Decided) (flow.Submission, contract.Facts, error) {
+	b, err := c.node.Block(d.Height)
+	if err != nil {
+		return flow.Submission{}, contract.Facts{}, fmt.Errorf("reading block %d: %w", d.Height, err)
+	}
+	if d.Slot >= len(b.Txs) || TxHash(b.Txs[d.Slot]) != d.Leaf.Tx {
+		return flow.Submission{}, contract.Facts{}, fmt.Errorf("block %d does not hold transaction %s", d.Height, d.Leaf.Tx)
+	}
+	return openDecide(b.Txs[d.Slot])
+}
+
+func openDecide(raw []byte) (flow.Submission, contract.Facts, error) {
+	tx, err := parseTransaction(raw)
+	if err != nil {
+		return flow.Submission{}, contract.Facts{}, err
+	}
+	var body Decide
+	if err := parseBody(tx, &body); err != nil {
+		return flow.Submission{}, contract.Facts{}, err
+	}
+	var f contract.Facts
+	if err := flow.Unmarshal(body.Facts, &f); err != nil {
+		return flow.Submission{}, contract.Facts{}, fmt.Errorf("reading facts: %w", err)
+	}
+	return body.Submission, f, nil
+}
+
+// Receipt makes the receipt of a decision, under the first signed checkpoint
+// that covers it.
+func (c *Chain) Receipt(d Decided) ([]byte, error) {
+	cp, size, err := c.checkpoints.covering(d.Index)
+	if err != nil {
+		return nil, fmt.Errorf("receipt of transaction %s: %w", d.Leaf.Tx, err)
+	}
+	inclusion, err := tlog.ProveRecord(size, d.Index, newOverlay(c.db))
+	if err != nil {
+		return nil, fmt.Errorf("receipt of transaction %s: %w", d.Leaf.Tx, err)
+	}
+	return receipt.New(d.LeafBytes, d.Index, inclusion, cp), nil
+}
+
+// Identity returns an admitted participant; false when there is none of this id.
+func (c *Chain) Identity(id string) (contract.Identity, bool, error) {
+	return contract.IdentityOf(readState{c.db}, id)
+}
+
+// Flow returns where the contract has a flow; false when it has none.
+func (c *Chain) Flow(id flow.Hash) (contract.FlowState, bool, error) {
+	return contract.FlowOf(readState{c.db}, id)
+}
+
+// LastOrder is the number of the last order on an identity; the next is one more.
+func (c *Chain) LastOrder() (uint64, error) {
+	var n uint64
+	_, err := load(c.get, orderKey(), &n)
+	return n, err
+}
+
+// Size is the number of decisions in the log.
+func (c *Chain) Size() int64 { return c.app.position().Size }
+
+// Height is the last committed block's.
+func (c *Chain) Height() int64 { return c.app.position().Height }
+
+func (c *Chain) get(key string) ([]byte, error) { return c.db.Get([]byte(key)) }

@@ -1,0 +1,217 @@
+package chain
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"signalbox.dev/signalbox/internal/comet"
+	"signalbox.dev/signalbox/receipt"
+)
+
+// Replayed is what an audit of a stopped chain found.
+type Replayed struct {
+	Chain       string
+	Blocks      int64
+	Decisions   int64
+	Checkpoints int
+	Problems    []string // each says what, where
+}
+
+// Replay re-executes a stopped node's chain from its first block into fresh
+// state (R8.1, R10.1): it checks that blocks link and are signed by the
+// validators, that every application hash is what execution gives, that every
+// signed checkpoint's root is the log's at its size, and that the node's own
+// database is what execution gives. fn sees every decision in order. An error
+// says that the audit could not be made; what it found wrong is in Problems.
+func Replay(ctx context.Context, dir string, keys receipt.Keys, fn func(Decided) error) (Replayed, error) {
+	blocks, err := comet.OpenBlocks(filepath.Join(dir, "node"))
+	if err != nil {
+		return Replayed{}, fmt.Errorf("opening the supervision chain's blocks: %w", err)
+	}
+	defer blocks.Close()
+	db, err := comet.OpenKVReadOnly(filepath.Join(dir, "decisions"))
+	if err != nil {
+		return Replayed{}, fmt.Errorf("opening the supervision chain's state: %w", err)
+	}
+	defer db.Close()
+	fresh := comet.NewMemKV()
+	app, err := newApplication(fresh, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return Replayed{}, err
+	}
+	r := &replay{blocks: blocks, app: app, fresh: fresh, stored: db}
+	if err := r.run(ctx); err != nil {
+		return r.Replayed, err
+	}
+	if r.whole { // else everything after the broken block would differ
+		if err := r.compare(); err != nil {
+			return r.Replayed, err
+		}
+	}
+	if err := r.roots(keys); err != nil {
+		return r.Replayed, err
+	}
+	return r.Replayed, r.decisions(fn)
+}
+
+type replay struct {
+	Replayed
+	blocks *comet.Blocks
+	app    *application
+	fresh  comet.KV
+	stored comet.KV
+	whole  bool // every stored block held
+}
+
+func (r *replay) problem(format string, args ...any) {
+	r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
+}
+
+// run executes every block, as far as the stored blocks hold.
+func (r *replay) run(ctx context.Context) error {
+	g := r.blocks.Genesis()
+	r.Chain = g.ChainID
+	expected, err := r.app.Init(g)
+	if err != nil {
+		return fmt.Errorf("replaying genesis: %w", err)
+	}
+	var broken error
+	err = r.blocks.Verify(ctx, func(b comet.Stored) error {
+		if !bytes.Equal(b.AppHash, expected) {
+			r.problem("supervision chain, block %d: application hash is not what executing the blocks before gives", b.Height)
+		}
+		done, err := r.app.Finalize(b.Block)
+		if err != nil {
+			broken = fmt.Errorf("replaying block %d: %w", b.Height, err)
+			return broken
+		}
+		if broken = r.app.Commit(); broken != nil {
+			return broken
+		}
+		expected, r.Blocks = done.AppHash, b.Height
+		return nil
+	})
+	switch {
+	case broken != nil:
+		return broken
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		r.problem("supervision chain: %v", err)
+	default:
+		r.whole = true
+	}
+	r.Decisions = r.app.position().Size
+	return nil
+}
+
+// compare finds what differs between the node's database and the replayed one.
+func (r *replay) compare() error {
+	for _, prefix := range []string{statePrefix, hashPrefix} {
+		if err := r.comparePrefix(prefix); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *replay) comparePrefix(prefix string) error {
+	want, err := r.fresh.Iterator([]byte(prefix), []byte(prefixEnd(prefix)))
+	if err != nil {
+		return err
+	}
+	defer want.Close()
+	have, err := r.stored.Iterator([]byte(prefix), []byte(prefixEnd(prefix)))
+	if err != nil {
+		return err
+	}
+	defer have.Close()
+	for want.Valid() || have.Valid() {
+		order := 0
+		switch {
+		case !have.Valid():
+			order = -1
+		case !want.Valid():
+			order = 1
+		default:
+			order = bytes.Compare(want.Key(), have.Key())
+		}
+		switch {
+		case order < 0:
+			r.problem("supervision chain's database lacks %q, which its blocks give", want.Key())
+			want.Next()
+		case order > 0:
+			r.problem("supervision chain's database holds %q, which its blocks don't give", have.Key())
+			have.Next()
+		default:
+			if !bytes.Equal(want.Value(), have.Value()) {
+				r.problem("supervision chain's database holds another value under %q than its blocks give", have.Key())
+			}
+			want.Next()
+			have.Next()
+		}
+	}
+	if err := want.Error(); err != nil {
+		return err
+	}
+	return have.Error()
+}
+
+// roots checks every stored checkpoint against the replayed log.
+func (r *replay) roots(keys receipt.Keys) error {
+	it, err := r.stored.Iterator([]byte(cpPrefix), []byte(prefixEnd(cpPrefix)))
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	log := newOverlay(r.fresh)
+	for ; it.Valid(); it.Next() {
+		size := ordinalOf(it.Key()[len(cpPrefix):])
+		r.Checkpoints++
+		cp, err := receipt.VerifyCheckpoint(it.Value(), keys, r.Chain)
+		if err != nil {
+			r.problem("checkpoint of size %d: %v", size, err)
+			continue
+		}
+		if size > r.Decisions {
+			r.problem("checkpoint of size %d: the log has %d decisions", size, r.Decisions)
+			continue
+		}
+		root, err := tlog.TreeHash(size, log)
+		if err != nil {
+			return err
+		}
+		if cp.Size != size || cp.Root != root {
+			r.problem("checkpoint of size %d: its root is not the log's", size)
+		}
+	}
+	return it.Error()
+}
+
+// decisions gives every replayed decision to fn, in the log's order.
+func (r *replay) decisions(fn func(Decided) error) error {
+	c := &Chain{db: r.fresh, app: r.app, id: r.Chain}
+	for i := range r.Decisions {
+		raw, err := c.get(leafKey(i))
+		if err != nil {
+			return err
+		}
+		leaf, err := receipt.DecodeLeaf(raw)
+		if err != nil {
+			return fmt.Errorf("reading leaf %d: %w", i, err)
+		}
+		d, err := c.ByTx(leaf.Tx)
+		if err != nil {
+			return err
+		}
+		if err := fn(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}

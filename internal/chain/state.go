@@ -1,0 +1,200 @@
+package chain
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"slices"
+
+	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/comet"
+)
+
+// The layout of the application's database. Keys under "s/" are state that all
+// validators agree on; the rest is derived or local.
+//
+//	s/contract/...           the contract's state
+//	s/genesis                Genesis, JSON
+//	s/sub/<id>               submitted: what came of a submission
+//	s/tx/<hash>              located: where a transaction stands
+//	s/leaf/<index>           the leaf's bytes
+//	s/decision/<hash>        decided: reasons and what the leaf leaves out
+//	s/subject/<key>/<index>  transaction hash; a subject's decisions in order (R1.4)
+//	s/flow/<flow>/<index>    transaction hash; a flow's decisions in order
+//	s/anchor/<hash>          flow.Anchor
+//	s/order                  uint64, number of the authority's last order
+//	h/<stored hash index>    the log's hashes, as x/mod/sumdb/tlog stores them
+//	c/<size>                 signed checkpoint of that size; local
+//	m                        meta: height, application hash, log size
+const (
+	statePrefix    = "s/"
+	contractPrefix = "s/contract/"
+	hashPrefix     = "h/"
+	cpPrefix       = "c/"
+	metaName       = "m"
+)
+
+func subKey(id flow.ID) string        { return "s/sub/" + id.String() }
+func txKey(h flow.Hash) string        { return "s/tx/" + h.String() }
+func leafKey(index int64) string      { return "s/leaf/" + ordinal(index) }
+func decisionKey(h flow.Hash) string  { return "s/decision/" + h.String() }
+func subjectPrefix(k string) string   { return "s/subject/" + k + "/" }
+func flowPrefix(id flow.Hash) string  { return "s/flow/" + id.String() + "/" }
+func anchorKey(h flow.Hash) string    { return "s/anchor/" + h.String() }
+func orderKey() string                { return "s/order" }
+func genesisKey() string              { return "s/genesis" }
+func hashKey(index int64) string      { return hashPrefix + ordinal(index) }
+func checkpointKey(size int64) string { return cpPrefix + ordinal(size) }
+func ordinal(n int64) string          { return string(binary.BigEndian.AppendUint64(nil, uint64(n))) }
+func ordinalOf(b []byte) int64        { return int64(binary.BigEndian.Uint64(b)) }
+
+// meta is the application's position; it is written with the block it describes.
+type meta struct {
+	_ struct{} `cbor:",toarray"`
+
+	Height  int64
+	AppHash []byte
+	Size    int64     // leaves in the log
+	Digest  flow.Hash // rolling digest of all state changes
+}
+
+// submitted is what came of a submission: the one transaction that counts.
+type submitted struct {
+	_ struct{} `cbor:",toarray"`
+
+	Tx     flow.Hash
+	Digest flow.Hash // SHA-256 of header, sealed payload and signature
+}
+
+// located says where a transaction stands.
+type located struct {
+	_ struct{} `cbor:",toarray"`
+
+	Height int64
+	Slot   int   // in the block
+	Index  int64 // of its leaf
+}
+
+// decided is a decision beyond its leaf.
+type decided struct {
+	_ struct{} `cbor:",toarray"`
+
+	Reasons  []flow.Reason
+	Basis    string
+	Flags    []string
+	Observed []string
+	Subject  string
+}
+
+// overlay stages one block's changes over the database. It is used by the
+// consensus connection alone.
+type overlay struct {
+	db      comet.KV
+	changes map[string][]byte
+	undo    []undo // what rollback restores; since the last mark
+}
+
+// undo is one key's staged value before it was set.
+type undo struct {
+	key    string
+	value  []byte
+	staged bool
+}
+
+func newOverlay(db comet.KV) *overlay { return &overlay{db: db, changes: map[string][]byte{}} }
+
+func (o *overlay) get(key string) ([]byte, error) {
+	if v, ok := o.changes[key]; ok {
+		return v, nil
+	}
+	v, err := o.db.Get([]byte(key))
+	if err != nil {
+		return nil, fmt.Errorf("reading %q: %w", key, err)
+	}
+	return v, nil
+}
+
+func (o *overlay) set(key string, value []byte) {
+	old, staged := o.changes[key]
+	o.undo = append(o.undo, undo{key, old, staged})
+	o.changes[key] = value
+}
+
+// mark begins a transaction whose changes rollback can take back.
+func (o *overlay) mark() { o.undo = o.undo[:0] }
+
+func (o *overlay) rollback() {
+	for _, u := range slices.Backward(o.undo) {
+		if u.staged {
+			o.changes[u.key] = u.value
+		} else {
+			delete(o.changes, u.key)
+		}
+	}
+	o.undo = o.undo[:0]
+}
+
+func (o *overlay) load(key string, v any) (bool, error) {
+	return load(o.get, key, v)
+}
+
+func (o *overlay) store(key string, v any) error {
+	b, err := flow.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("writing %q: %w", key, err)
+	}
+	o.set(key, b)
+	return nil
+}
+
+// digest rolls the staged state changes into prev, in the order of their keys.
+// Without changes it is prev: an empty block must not change the application hash.
+func (o *overlay) digest(prev flow.Hash) flow.Hash {
+	keys := slices.DeleteFunc(slices.Sorted(maps.Keys(o.changes)), func(k string) bool {
+		return len(k) < len(statePrefix) || k[:len(statePrefix)] != statePrefix
+	})
+	if len(keys) == 0 {
+		return prev
+	}
+	h := sha256.New()
+	h.Write(prev[:])
+	for _, k := range keys {
+		var n [8]byte
+		binary.BigEndian.PutUint32(n[:4], uint32(len(k)))
+		binary.BigEndian.PutUint32(n[4:], uint32(len(o.changes[k])))
+		h.Write(n[:])
+		h.Write([]byte(k))
+		h.Write(o.changes[k])
+	}
+	var out flow.Hash
+	h.Sum(out[:0])
+	return out
+}
+
+// contractState is the contract's part of the state.
+type contractState struct{ o *overlay }
+
+func (c contractState) Get(key []byte) ([]byte, error) { return c.o.get(contractPrefix + string(key)) }
+func (c contractState) Set(key, value []byte) {
+	c.o.set(contractPrefix+string(key), slices.Clone(value))
+}
+
+// readState is the contract's part of the committed state, for reading.
+type readState struct{ db comet.KV }
+
+func (r readState) Get(key []byte) ([]byte, error) {
+	return r.db.Get(append([]byte(contractPrefix), key...))
+}
+func (readState) Set(_, _ []byte) {}
+
+func load(get func(string) ([]byte, error), key string, v any) (bool, error) {
+	b, err := get(key)
+	if err != nil || b == nil {
+		return false, err
+	}
+	if err := flow.Unmarshal(b, v); err != nil {
+		return false, fmt.Errorf("reading %q: %w", key, err)
+	}
+	return true, nil
+}

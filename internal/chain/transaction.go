@@ -1,0 +1,117 @@
+package chain
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"signalbox.dev/signalbox/envelope"
+	"signalbox.dev/signalbox/flow"
+)
+
+// Kind is what a transaction does.
+type Kind uint8
+
+// The kinds.
+const (
+	KindDecide Kind = 1 // asks for the decision on a submission
+	KindAnchor Kind = 2 // notes where granted records stand on business chains
+	KindStatus Kind = 3 // an order that suspends, revokes or restores an identity (R7.1)
+)
+
+// Transaction is what the authority puts on its chain. Body is kept as signed.
+type Transaction struct {
+	_ struct{} `cbor:",toarray"`
+
+	Kind      Kind
+	Body      []byte // encoded Decide, Anchors or StatusOrder
+	Signature []byte // by the authority's signing key, over signingInput
+}
+
+// Decide is the body of KindDecide: the submission as received and the facts
+// that the authority derived from it.
+type Decide struct {
+	_ struct{} `cbor:",toarray"`
+
+	Submission  flow.Submission
+	Facts       []byte // encoded contract.Facts; the leaf holds their hash
+	Certificate []byte // DER, for an enrolment alone
+}
+
+// Anchors is the body of KindAnchor.
+type Anchors struct {
+	_ struct{} `cbor:",toarray"`
+
+	Platform string
+	Anchors  []flow.Anchor
+}
+
+// StatusOrder is the body of KindStatus.
+type StatusOrder struct {
+	_ struct{} `cbor:",toarray"`
+
+	Number   uint64 // counts the authority's orders from 1, without gaps
+	Identity string
+	Status   string // a contract.Status
+	Reason   string
+	Expires  int64 // Unix seconds of block time after which the order is void
+}
+
+// MaxTx is the largest transaction, in bytes.
+const MaxTx = flow.MaxMessage
+
+// TxHash is a transaction's hash: the txhash of the method when the transaction
+// is a granted registration (R1.4).
+func TxHash(tx []byte) flow.Hash { return flow.SumHash(tx) }
+
+// Compose encodes body and signs the transaction for the chain named id.
+func Compose(id string, kind Kind, body any, suite envelope.Suite, key envelope.PrivateKey, random io.Reader) ([]byte, error) {
+	b, err := flow.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("composing transaction: %w", err)
+	}
+	sig, err := suite.Sign(random, key, signingInput(id, kind, b))
+	if err != nil {
+		return nil, fmt.Errorf("composing transaction: %w", err)
+	}
+	tx, err := flow.Marshal(Transaction{Kind: kind, Body: b, Signature: sig})
+	if err != nil {
+		return nil, fmt.Errorf("composing transaction: %w", err)
+	}
+	if len(tx) > MaxTx {
+		return nil, fmt.Errorf("composing transaction: %d bytes, at most %d", len(tx), MaxTx)
+	}
+	return tx, nil
+}
+
+func signingInput(id string, kind Kind, body []byte) []byte {
+	const label = "signalbox/transaction/v1\n"
+	b := make([]byte, 0, len(label)+1+len(id)+1+4+len(body))
+	b = append(b, label...)
+	b = append(b, byte(len(id)))
+	b = append(b, id...)
+	b = append(b, byte(kind))
+	b = binary.BigEndian.AppendUint32(b, uint32(len(body)))
+	return append(b, body...)
+}
+
+var errTransaction = errors.New("transaction is malformed")
+
+func parseTransaction(tx []byte) (Transaction, error) {
+	var t Transaction
+	if len(tx) > MaxTx {
+		return t, fmt.Errorf("%w: %d bytes, at most %d", errTransaction, len(tx), MaxTx)
+	}
+	if err := flow.Unmarshal(tx, &t); err != nil {
+		return t, fmt.Errorf("%w: %w", errTransaction, err)
+	}
+	return t, nil
+}
+
+func parseBody(t Transaction, v any) error {
+	if err := flow.Unmarshal(t.Body, v); err != nil {
+		return fmt.Errorf("%w: body: %w", errTransaction, err)
+	}
+	return nil
+}

@@ -1,0 +1,115 @@
+package comet
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+)
+
+// A block's time is the proposer's clock at that moment, even after an idle
+// night: CometBFT alone would give the evening before, and R2.3's date with it.
+func TestBlockTimeAfterIdleNight(t *testing.T) {
+	clock := &fakeClock{now: time.Date(2020, 1, 1, 18, 0, 0, 0, time.UTC)}
+	n, app, _ := open(t, t.TempDir(), func(c *Config) { c.Now = clock.Now })
+	for i, at := range []time.Time{
+		time.Date(2020, 1, 1, 18, 0, 0, 0, time.UTC),
+		time.Date(2020, 1, 2, 8, 0, 0, 0, time.UTC),
+	} {
+		clock.set(at)
+		if _, err := app.put(t.Context(), n, fmt.Sprint("tx", i)); err != nil {
+			t.Fatal(err)
+		}
+		if got := app.times[len(app.times)-1]; !got.Equal(at) {
+			t.Errorf("block time %v, want the clock's %v", got, at)
+		}
+	}
+}
+
+// A clock that is set back makes no block go back, and stops nothing.
+func TestClockSetBack(t *testing.T) {
+	clock := &fakeClock{now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
+	n, app, _ := open(t, t.TempDir(), func(c *Config) { c.Now = clock.Now })
+	for i := range 4 {
+		if _, err := app.put(t.Context(), n, fmt.Sprint("tx", i)); err != nil {
+			t.Fatal(err)
+		}
+		clock.set(clock.Now().Add(-time.Hour))
+	}
+	for i := range app.times[1:] {
+		if !app.times[i+1].After(app.times[i]) {
+			t.Errorf("block times go back: %v", app.times)
+		}
+	}
+}
+
+func TestProposalsWithBadClock(t *testing.T) {
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	last := now.Add(-time.Hour)
+	tx := []byte("tx")
+	cases := []struct {
+		name string
+		txs  [][]byte
+		want bool
+	}{
+		{"empty block", nil, true},
+		{"on time", [][]byte{clockTx(now), tx}, true},
+		{"late, as in a replay", [][]byte{clockTx(last.Add(time.Second)), tx}, true},
+		{"a little ahead", [][]byte{clockTx(now.Add(clockTolerance)), tx}, true},
+		{"too far ahead", [][]byte{clockTx(now.Add(clockTolerance + 1)), tx}, false},
+		{"not after the last block", [][]byte{clockTx(last), tx}, false},
+		{"no clock", [][]byte{tx}, false},
+		{"clock not first", [][]byte{tx, clockTx(now)}, false},
+		{"two clocks", [][]byte{clockTx(now), clockTx(now), tx}, false},
+		{"clock cut short", [][]byte{clockTx(now)[:10], tx}, false},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			a := &abciApp{now: func() time.Time { return now }, last: last}
+			r, err := a.ProcessProposal(context.Background(), &abci.RequestProcessProposal{Txs: c.txs})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := r.Status == abci.ResponseProcessProposal_ACCEPT; got != c.want {
+				t.Errorf("accepted: %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestProposalLeavesRoomForClock(t *testing.T) {
+	a := &abciApp{now: time.Now}
+	tx := make([]byte, 100)
+	limit := 3 * protoSize(tx) // what the mempool fills to the brim
+	r, err := a.PrepareProposal(context.Background(), &abci.RequestPrepareProposal{Txs: [][]byte{tx, tx, tx}, MaxTxBytes: limit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var size int64
+	for _, tx := range r.Txs {
+		size += protoSize(tx)
+	}
+	if len(r.Txs) != 3 || !isClock(r.Txs[0]) || size > limit {
+		t.Errorf("%d transactions of %d bytes in all, want the clock and two within %d", len(r.Txs), size, limit)
+	}
+}
+
+type fakeClock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *fakeClock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *fakeClock) set(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = t
+}

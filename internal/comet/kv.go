@@ -1,0 +1,92 @@
+package comet
+
+import (
+	"fmt"
+	"path/filepath"
+
+	db "github.com/cometbft/cometbft-db"
+	"github.com/syndtr/goleveldb/leveldb/opt"
+)
+
+// KV is an ordered key-value store for an application's state. Get of a key
+// that does not exist is nil; keys can't be empty and values can't be nil. A
+// Batch with WriteSync is atomic and durable. Safe for concurrent use.
+type KV = db.DB
+
+// Batch collects writes to a KV. Close it in any case.
+type Batch = db.Batch
+
+// OpenKV opens the store at path, a directory, and makes it when it does not
+// exist. A store that is open already is ErrInUse.
+func OpenKV(path string) (KV, error) { return openKV(path, &opt.Options{}) }
+
+// OpenKVReadOnly opens an existing store for reading and changes nothing on disk.
+func OpenKVReadOnly(path string) (KV, error) {
+	return openKV(path, &opt.Options{ReadOnly: true, ErrorIfMissing: true})
+}
+
+// NewMemKV gives an empty store in memory. Writing to it inside Scan's fn deadlocks.
+func NewMemKV() KV { return db.NewMemDB() }
+
+// extension is what goleveldb's adapter adds to every name.
+const extension = ".db"
+
+func openKV(path string, o *opt.Options) (KV, error) {
+	if !o.ReadOnly {
+		if err := makeDirs(path + extension); err != nil {
+			return nil, fmt.Errorf("opening store %s: %w", path, err)
+		}
+	}
+	kv, err := db.NewGoLevelDBWithOpts(filepath.Base(path), filepath.Dir(path), o)
+	if err != nil {
+		return nil, fmt.Errorf("opening store %s: %w", path, inUse(err))
+	}
+	return kv, nil
+}
+
+// Scan calls fn for every key that begins with prefix, in order, until fn fails,
+// and returns that error; an empty prefix is every key. On disk it sees the store
+// as it was at the call. Key and value are fn's to read until it returns.
+func Scan(kv KV, prefix []byte, fn func(key, value []byte) error) error {
+	return ScanFrom(kv, prefix, prefix, fn)
+}
+
+// ScanFrom is Scan that begins at from, a key that has the prefix.
+func ScanFrom(kv KV, prefix, from []byte, fn func(key, value []byte) error) error {
+	if len(from) == 0 {
+		from = nil // the store's word for the first key
+	}
+	it, err := kv.Iterator(from, prefixEnd(prefix))
+	if err != nil {
+		return fmt.Errorf("reading store: %w", err)
+	}
+	defer it.Close()
+	for ; it.Valid(); it.Next() {
+		if err := fn(it.Key(), it.Value()); err != nil {
+			return err
+		}
+	}
+	if err := it.Error(); err != nil {
+		return fmt.Errorf("reading store: %w", err)
+	}
+	return nil
+}
+
+// prefixEnd is the first key after all that begin with prefix; nil is no end.
+func prefixEnd(prefix []byte) []byte {
+	for i := len(prefix) - 1; i >= 0; i-- {
+		if prefix[i] != 0xff {
+			end := append([]byte(nil), prefix[:i+1]...)
+			end[i]++
+			return end
+		}
+	}
+	return nil
+}
+
+// keptOpen is a store whose Close does nothing: CometBFT closes its databases
+// while the last of its goroutines may still read them, and panics. The node
+// closes them itself when all has stopped.
+type keptOpen struct{ KV }
+
+func (keptOpen) Close() error { return nil }
