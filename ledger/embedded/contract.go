@@ -1,0 +1,285 @@
+package embedded
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/comet"
+	"signalbox.dev/signalbox/ledger"
+	"signalbox.dev/signalbox/receipt"
+)
+
+// Codes of transaction results. They are part of the chain's blocks and never change.
+const (
+	codeStored    = 0 // Data is the transaction's hash, of the first one when the record stood already
+	codeMalformed = 10
+	codeRefused   = 11
+	codeConflict  = 12
+)
+
+// contract is the chain's application. Finalize depends on nothing but the
+// committed state, the block and the genesis.
+type contract struct {
+	kv     comet.KV
+	now    func() time.Time // for Check alone
+	expect Genesis          // zero to take what the chain says
+
+	mu      sync.RWMutex  // guards what follows
+	genesis *terms        // nil before Init
+	at      meta          // committed
+	changed chan struct{} // closed and replaced when records were committed
+
+	proven proofs
+	staged staged // between Finalize and Commit, which are called in turn
+
+	waiters comet.Waiters[flow.Hash, comet.Result]
+}
+
+// terms is the genesis, ready for use.
+type terms struct {
+	Genesis
+	raw  []byte
+	keys receipt.Keys
+}
+
+type staged struct {
+	meta    meta
+	changes changes
+	results map[flow.Hash]comet.Result
+	stored  []ledger.Stored
+}
+
+// newContract continues from the state in kv.
+func newContract(kv comet.KV, now func() time.Time, expect Genesis) (*contract, error) {
+	c := &contract{kv: kv, now: now, expect: expect, changed: make(chan struct{})}
+	var err error
+	if c.at, err = readMeta(kv); err != nil {
+		return nil, err
+	}
+	raw, err := kv.Get([]byte(genesisKey))
+	if err != nil {
+		return nil, fmt.Errorf("reading genesis: %w", err)
+	}
+	if raw != nil {
+		if c.genesis, err = c.agree(raw); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// agree reads the chain's genesis and holds it against the expected one.
+func (c *contract) agree(raw []byte) (*terms, error) {
+	g, err := readGenesis(raw)
+	if err != nil {
+		return nil, err
+	}
+	if c.expect.Network != "" && !g.equal(c.expect) {
+		return nil, errors.New("the configured genesis is not the one that this chain began with")
+	}
+	keys, err := receipt.ParseKeys(g.AuthorityKeys)
+	if err != nil {
+		return nil, err
+	}
+	return &terms{Genesis: g, raw: raw, keys: keys}, nil
+}
+
+// Last implements comet.Application.
+func (c *contract) Last() (comet.Position, error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return comet.Position{Height: c.at.Height, AppHash: c.at.AppHash}, nil
+}
+
+// Init implements comet.Application. The genesis is written with the first block.
+func (c *contract) Init(g comet.Genesis) ([]byte, error) {
+	t, err := c.agree(g.AppState)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.genesis = t
+	h := sha256.New()
+	for _, part := range []string{"signalbox/embedded/v1", g.ChainID, string(t.raw)} {
+		writeSized(h, []byte(part))
+	}
+	c.at = meta{AppHash: h.Sum(nil)}
+	return c.at.AppHash, nil
+}
+
+// Check implements comet.Application. What this node can't read at the moment
+// it lets pass: only a block decides.
+func (c *contract) Check(tx []byte) *comet.Refusal {
+	var no *comet.Refusal
+	errors.As(c.judge(tx), &no)
+	return no
+}
+
+// judge is the judgement of Finalize by this node's clock and committed state.
+// Its error is a *comet.Refusal, or else something of this node that says
+// nothing about the transaction.
+func (c *contract) judge(tx []byte) error {
+	rec, err := decodeRecord(tx)
+	if err != nil {
+		return &comet.Refusal{Code: codeMalformed, Log: err.Error()}
+	}
+	have, err := readRecord(c.kv, rec.Key)
+	taken := err == nil
+	switch {
+	case taken && sameRecord(have, rec):
+		return nil // a block will say where it stands
+	case !taken && !errors.Is(err, ledger.ErrNotFound):
+		return err
+	}
+	if no := c.admit(flow.SumHash(tx), rec, c.now()); no != nil {
+		return &comet.Refusal{Code: codeRefused, Log: no.Error()}
+	}
+	if taken {
+		return &comet.Refusal{Code: codeConflict, Log: ledger.ErrConflict.Error()}
+	}
+	return nil
+}
+
+// admit is R1.7: the receipt must be the authority's, and for this very write.
+func (c *contract) admit(tx flow.Hash, rec ledger.Record, now time.Time) error {
+	c.mu.RLock()
+	t := c.genesis // there since Init, without which neither Check nor Finalize is called
+	c.mu.RUnlock()
+	if n := len(rec.Value); n == 0 || n > t.maxValue() {
+		return fmt.Errorf("value of %d bytes, want 1 to %d", n, t.maxValue())
+	}
+	p, known := c.proven.get(tx)
+	if !known {
+		var err error
+		if p, err = receipt.Verify(rec.Receipt, t.keys, t.Supervision); err != nil {
+			return err
+		}
+		c.proven.put(tx, p)
+	}
+	return receipt.Admits(p, receipt.Write{
+		Network:   t.Network,
+		Platforms: func(name string) bool { return slices.Contains(t.Platforms, name) },
+		Flow:      rec.Key.Flow, Tx: rec.Key.Tx, Step: rec.Step, Value: rec.Value, Now: now,
+	})
+}
+
+// Finalize implements comet.Application.
+func (c *contract) Finalize(b comet.Block) (comet.Outcome, error) {
+	s := staged{meta: c.at, changes: changes{}, results: make(map[flow.Hash]comet.Result, len(b.Txs))}
+	s.meta.Height = b.Height
+	fresh := map[ledger.Key]ledger.Stored{}
+	out := comet.Outcome{Results: make([]comet.Result, len(b.Txs))}
+	for i, tx := range b.Txs {
+		hash := flow.SumHash(tx)
+		r, err := c.execute(&s, fresh, hash, tx, b.Time)
+		if err != nil {
+			return comet.Outcome{}, err
+		}
+		out.Results[i], s.results[hash] = r, r
+	}
+	s.meta.AppHash = s.changes.fold(c.at.AppHash)
+	out.AppHash = s.meta.AppHash
+	c.staged = s
+	return out, nil
+}
+
+// execute judges one transaction and stages what it stores. fresh are the records of
+// this block. Its error is the store's: the transaction's own faults are results.
+func (c *contract) execute(s *staged, fresh map[ledger.Key]ledger.Stored, hash flow.Hash, tx []byte, at time.Time) (comet.Result, error) {
+	rec, err := decodeRecord(tx)
+	if err != nil {
+		return comet.Result{Code: codeMalformed, Log: err.Error()}, nil
+	}
+	have, taken := fresh[rec.Key]
+	if !taken {
+		have, err = readRecord(c.kv, rec.Key)
+		if taken = err == nil; !taken && !errors.Is(err, ledger.ErrNotFound) {
+			return comet.Result{}, err
+		}
+	}
+	if taken && sameRecord(have, rec) {
+		return comet.Result{Data: []byte(have.TxID)}, nil
+	}
+	if no := c.admit(hash, rec, at); no != nil {
+		return comet.Result{Code: codeRefused, Log: no.Error()}, nil
+	}
+	if taken {
+		return comet.Result{Code: codeConflict, Log: ledger.ErrConflict.Error()}, nil
+	}
+	s.meta.Count++
+	e := entry{Step: rec.Step, Value: rec.Value, Receipt: rec.Receipt, TxHash: hash, Position: s.meta.Count, Height: s.meta.Height}
+	raw, err := flow.Marshal(e)
+	if err != nil {
+		return comet.Result{}, fmt.Errorf("encoding record: %w", err)
+	}
+	key := recordKey(rec.Key)
+	s.changes[string(key)] = raw
+	s.changes[string(positionKey(e.Position))] = key[1:]
+	fresh[rec.Key] = e.stored(rec.Key)
+	s.stored = append(s.stored, fresh[rec.Key])
+	return comet.Result{Data: []byte(hash.String())}, nil
+}
+
+// Commit implements comet.Application: one atomic, durable write, then word to
+// those who wait.
+func (c *contract) Commit() error {
+	s := c.staged
+	if err := c.write(s); err != nil {
+		return fmt.Errorf("writing block %d: %w", s.meta.Height, err)
+	}
+	c.mu.Lock()
+	c.at = s.meta
+	if len(s.stored) > 0 {
+		close(c.changed)
+		c.changed = make(chan struct{})
+	}
+	c.mu.Unlock()
+	for hash, r := range s.results {
+		c.proven.drop(hash)
+		c.waiters.Deliver(hash, r)
+	}
+	return nil
+}
+
+func (c *contract) write(s staged) error {
+	batch := c.kv.NewBatch()
+	defer batch.Close()
+	m, err := flow.Marshal(s.meta)
+	if err != nil {
+		return err
+	}
+	if err := batch.Set([]byte(metaKey), m); err != nil {
+		return err
+	}
+	if err := batch.Set([]byte(genesisKey), c.genesis.raw); err != nil {
+		return err
+	}
+	for _, k := range s.changes.keys() {
+		if err := batch.Set([]byte(k), s.changes[k]); err != nil {
+			return err
+		}
+	}
+	return batch.WriteSync()
+}
+
+// position is the last committed one, and a channel that is closed at the next.
+func (c *contract) position() (uint64, <-chan struct{}) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.at.Count, c.changed
+}
+
+func (c *contract) terms() (Genesis, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if c.genesis == nil {
+		return c.expect, false
+	}
+	return c.genesis.Genesis, true
+}

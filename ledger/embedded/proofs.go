@@ -1,0 +1,47 @@
+package embedded
+
+import (
+	"sync"
+
+	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/receipt"
+)
+
+// proofs remembers which transactions' receipts were verified, so that each is
+// verified once on its way from Put through Check to its block. Whether a receipt
+// holds depends on its bytes and the genesis alone, and a transaction's hash covers
+// its receipt, so nothing here can change an outcome. The zero value is ready.
+type proofs struct {
+	mu       sync.Mutex
+	old, new map[flow.Hash]receipt.Proven // guarded by mu; when new is full it becomes old
+}
+
+// maxProofs is the size of each half: what can be in flight, about a kilobyte each.
+const maxProofs = 8192
+
+func (p *proofs) get(tx flow.Hash) (receipt.Proven, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if v, ok := p.new[tx]; ok {
+		return v, true
+	}
+	v, ok := p.old[tx]
+	return v, ok
+}
+
+func (p *proofs) put(tx flow.Hash, v receipt.Proven) {
+	v.LeafBytes = nil // decoded already
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.new == nil || len(p.new) >= maxProofs {
+		p.old, p.new = p.new, make(map[flow.Hash]receipt.Proven)
+	}
+	p.new[tx] = v
+}
+
+func (p *proofs) drop(tx flow.Hash) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.new, tx)
+	delete(p.old, tx)
+}
