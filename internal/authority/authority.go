@@ -1,0 +1,156 @@
+package authority
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"signalbox.dev/signalbox/envelope"
+	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/chain"
+	"signalbox.dev/signalbox/internal/fusion"
+	"signalbox.dev/signalbox/profile"
+)
+
+// Fusion is the authority's side of the fusion nodes.
+type Fusion interface {
+	Submissions(ctx context.Context, most int, fn func(context.Context, []fusion.Delivery) error) error
+	Publish(ctx context.Context, decisions ...flow.Decision) error
+	Anchors(ctx context.Context, most int, fn func(context.Context, []fusion.AnchorDelivery) error) error
+}
+
+// Register is the licence register that an enrolment is checked against (R2.1):
+// nil means that the licence is the named person's and valid.
+type Register interface {
+	CheckLicence(ctx context.Context, a flow.Application) error
+}
+
+// Config is what an authority runs with. Its keys never leave it.
+type Config struct {
+	Suite        envelope.Suite
+	Signing      envelope.PrivateKey   // signs transactions
+	Sealing      []envelope.PrivateKey // open submissions; the first is current, the others only open
+	PseudonymKey []byte                // PseudonymKeySize bytes
+	SubjectKey   SubjectKeyMode        // zero: hmac
+	CA           []byte                // DER certificate of the authority's CA
+	Profiles     []profile.Profile
+	Register     Register
+	Random       io.Reader
+	Clock        func() time.Time
+	Logger       *slog.Logger
+}
+
+// Validate says what is missing.
+func (c Config) Validate() error {
+	switch {
+	case c.Suite == nil:
+		return errors.New("authority: suite is missing")
+	case len(c.Sealing) == 0:
+		return errors.New("authority: sealing key is missing")
+	case len(c.Profiles) == 0:
+		return errors.New("authority: no kind of business")
+	case c.Register == nil || c.Random == nil || c.Clock == nil || c.Logger == nil:
+		return errors.New("authority: register, randomness, clock or logger is missing")
+	}
+	return nil
+}
+
+// Authority is the regulator's running half. Make one with New.
+type Authority struct {
+	cfg      Config
+	chain    *chain.Chain
+	fusion   Fusion
+	name     profile.Pseudonym
+	profiles map[string]profile.Profile
+	cpu      chan struct{} // bounds opening and proving to the cores
+	orders   sync.Mutex    // one order at a time: they are numbered
+}
+
+// New prepares an authority on its node of the chain; nothing runs before Run.
+func New(cfg Config, c *chain.Chain, f Fusion) (*Authority, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	name, err := pseudonyms(cfg.Suite, cfg.PseudonymKey, cfg.SubjectKey)
+	if err != nil {
+		return nil, fmt.Errorf("authority: %w", err)
+	}
+	if cfg.SubjectKey == SubjectKeySHA256 {
+		cfg.Logger.Warn("subject keys are plain SHA-256 of id numbers: they can be found by trial", "requirement", "R1.2")
+	}
+	a := &Authority{
+		cfg: cfg, chain: c, fusion: f, name: name, profiles: map[string]profile.Profile{},
+		cpu: make(chan struct{}, runtime.GOMAXPROCS(0)),
+	}
+	for _, p := range cfg.Profiles {
+		a.profiles[p.Business()] = p
+	}
+	return a, nil
+}
+
+// Most submissions and anchors that are taken from the stream at once.
+const (
+	batchSubmissions = 256
+	batchAnchors     = 64
+	consumers        = 2 // so that a batch is opened while another waits for its block
+)
+
+// Run serves until ctx ends. What it has taken and not answered goes back to
+// the stream and is answered after a restart, from the chain if it got there.
+func (a *Authority) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var wg sync.WaitGroup
+	serve := func(what string, f func(context.Context) error) {
+		wg.Go(func() {
+			if err := f(ctx); err != nil && ctx.Err() == nil {
+				stop(fmt.Errorf("authority: %s: %w", what, err))
+			}
+		})
+	}
+	for range consumers {
+		serve("submissions", func(ctx context.Context) error {
+			return a.fusion.Submissions(ctx, batchSubmissions, a.serve)
+		})
+	}
+	serve("anchors", func(ctx context.Context) error { return a.fusion.Anchors(ctx, batchAnchors, a.anchor) })
+	wg.Wait()
+	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// serve answers one batch: each submission on its own, so that one that fails
+// is delivered again without holding up the others' answers.
+func (a *Authority) serve(ctx context.Context, batch []fusion.Delivery) error {
+	decisions := make([]*flow.Decision, len(batch))
+	errs := make([]error, len(batch))
+	var wg sync.WaitGroup
+	for i, d := range batch {
+		wg.Go(func() { decisions[i], errs[i] = a.answer(ctx, d) })
+	}
+	wg.Wait()
+	var answers []flow.Decision
+	for _, d := range decisions {
+		if d != nil {
+			answers = append(answers, *d)
+		}
+	}
+	if err := a.fusion.Publish(ctx, answers...); err != nil {
+		return fmt.Errorf("publishing %d decisions: %w", len(answers), err)
+	}
+	return errors.Join(errs...)
+}
+
+// compute runs f when a core is free.
+func (a *Authority) compute(f func()) {
+	a.cpu <- struct{}{}
+	defer func() { <-a.cpu }()
+	f()
+}

@@ -1,0 +1,103 @@
+package fusion
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Errors of this package.
+var (
+	// ErrNoRoute says that no node serves the platform and kind of business.
+	// Repeating the call doesn't help before the nodes' routes have changed.
+	ErrNoRoute = errors.New("no fusion node serves this platform and kind of business")
+	// ErrNotYours says that a submission's header names another platform than
+	// the one that submits it.
+	ErrNotYours = errors.New("the submission's header names another platform")
+	// ErrMalformed says that a submission can't be read or is over
+	// flow.MaxMessage. Repeating the call doesn't help.
+	ErrMalformed = errors.New("malformed message")
+	// ErrBusy says that the node's stream is full: nothing was stored, and the
+	// same call may succeed when the other side has caught up.
+	ErrBusy = errors.New("the fusion node's stream is full")
+	// ErrStopped says that the node has stopped or is stopping.
+	ErrStopped = errors.New("the fusion node has stopped")
+)
+
+// Directory finds the node that serves a platform and kind of business (R1.3).
+// It never changes and is safe for concurrent use.
+type Directory struct {
+	nodes  []*Node
+	routes map[Route]*Node
+}
+
+// NewDirectory refuses two nodes for one route, and two that share a name or a folder.
+func NewDirectory(nodes ...*Node) (*Directory, error) {
+	if len(nodes) == 0 {
+		return nil, errors.New("making the directory of fusion nodes: no node given")
+	}
+	d := &Directory{nodes: slices.Clone(nodes), routes: map[Route]*Node{}}
+	for i, n := range nodes {
+		for _, other := range nodes[:i] {
+			if other.cfg.Name == n.cfg.Name || other.cfg.Dir == n.cfg.Dir {
+				return nil, fmt.Errorf("making the directory of fusion nodes: %s and %s share their name or folder", other.cfg.Name, n.cfg.Name)
+			}
+		}
+		for _, r := range n.cfg.Routes {
+			if other := d.routes[r]; other != nil {
+				return nil, fmt.Errorf("making the directory of fusion nodes: %s of platform %s is served by %s and by %s",
+					r.Business, r.Platform, other.cfg.Name, n.cfg.Name)
+			}
+			d.routes[r] = n
+		}
+	}
+	return d, nil
+}
+
+// Platform gives the side of the platform of that identity on the supervision
+// chain. For one that no node serves, every method gives ErrNoRoute.
+func (d *Directory) Platform(id string) *PlatformSide { return &PlatformSide{id: id, directory: d} }
+
+// Authority gives the authority's side of all nodes.
+func (d *Directory) Authority() *AuthoritySide { return &AuthoritySide{directory: d} }
+
+func (d *Directory) node(r Route) (*Node, error) {
+	if n := d.routes[r]; n != nil {
+		return n, nil
+	}
+	return nil, fmt.Errorf("%w: %s of platform %s", ErrNoRoute, r.Business, r.Platform)
+}
+
+// Codes of JetStream's errors for a stream or server that has no room; the
+// jetstream package has no names for them.
+const (
+	codeInsufficientResources jetstream.ErrorCode = 10023
+	codeInsufficientStorage   jetstream.ErrorCode = 10047
+	codeStoreFailed           jetstream.ErrorCode = 10077
+	codeTooManyRequests       jetstream.ErrorCode = 10167
+)
+
+// stored translates the outcome of a publish.
+func stored(err error) error {
+	var api *jetstream.APIError
+	if !errors.As(err, &api) {
+		return err
+	}
+	switch api.ErrorCode {
+	case codeInsufficientResources, codeInsufficientStorage, codeTooManyRequests:
+		return ErrBusy
+	case codeStoreFailed:
+		// The one code covers a full stream, which only its text tells from a
+		// failing disk.
+		for _, full := range []error{server.ErrMaxMsgs, server.ErrMaxBytes, server.ErrMaxMsgsPerSubject} {
+			if strings.Contains(api.Description, full.Error()) {
+				return ErrBusy
+			}
+		}
+	}
+	return err
+}

@@ -1,0 +1,131 @@
+package fusion
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"signalbox.dev/signalbox/flow"
+)
+
+// MaxAnchors is the most anchors in one message; Anchor splits what is longer.
+const MaxAnchors = 256
+
+// decisionsAhead is how many decisions one reader takes ahead of its fn.
+const decisionsAhead = 32
+
+// PlatformSide is what one platform may do at the fusion nodes: push its own
+// submissions and anchors, and read its own decisions. Safe for concurrent use.
+type PlatformSide struct {
+	id        string
+	directory *Directory
+}
+
+// Submit pushes s to the node that serves its platform and kind of business,
+// which it reads from s's header (R1.3). nil means that the node's stream has it;
+// see the package's comment for how durable that is and for what repeating does.
+//
+// ErrMalformed, ErrNotYours and ErrNoRoute are final, and nothing reached a
+// stream. ErrBusy says try later. After any other error it is unknown whether
+// the stream has s: submit it again.
+func (p *PlatformSide) Submit(ctx context.Context, s flow.Submission) error {
+	h, err := s.Open()
+	if err != nil {
+		return fmt.Errorf("submitting: %w: %w; the platform must make the submission anew", ErrMalformed, err)
+	}
+	if h.Platform != p.id {
+		return fmt.Errorf("submitting %s: %w: %s, not %s", h.ID, ErrNotYours, h.Platform, p.id)
+	}
+	if err := p.push(ctx, submissions, h.Business, h.ID.String(), s); err != nil {
+		return fmt.Errorf("submitting %s: %w", h.ID, err)
+	}
+	return nil
+}
+
+// Anchor tells the supervision chain where granted steps of this kind of
+// business stand on the business chain. Errors are those of Submit; as anchors
+// may be repeated, an error says that some may be stored.
+func (p *PlatformSide) Anchor(ctx context.Context, business string, list []flow.Anchor) error {
+	for part := range slices.Chunk(list, MaxAnchors) {
+		if err := p.push(ctx, anchors, business, "", part); err != nil {
+			return fmt.Errorf("anchoring %d records of %s: %w", len(part), business, err)
+		}
+	}
+	return nil
+}
+
+// push stores message; id "" stands for the hash of its encoding.
+func (p *PlatformSide) push(ctx context.Context, stream, business, id string, message any) error {
+	r := Route{Platform: p.id, Business: business}
+	n, err := p.directory.node(r)
+	if err != nil {
+		return err
+	}
+	data, err := encode(message)
+	if err != nil {
+		return err
+	}
+	if id == "" {
+		id = flow.SumHash(data).String()
+	}
+	leave, err := n.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	m := &nats.Msg{Subject: subject(stream, r), Data: data}
+	_, err = n.platforms[p.id].js.PublishMsg(ctx, m, jetstream.WithMsgID(id))
+	return stored(err)
+}
+
+// encode is flow.Marshal within the limit of what the other side's flow.Unmarshal takes.
+func encode(message any) ([]byte, error) {
+	data, err := flow.Marshal(message)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if len(data) > flow.MaxMessage {
+		return nil, fmt.Errorf("%w: %d bytes, over the limit of %d", ErrMalformed, len(data), flow.MaxMessage)
+	}
+	return data, nil
+}
+
+// Decisions calls fn for each decision to this platform, of every node that
+// serves it, one after the other, in no promised order. A decision comes again,
+// after a growing pause of up to 5 s, until fn gives nil for it; one that fails
+// does not hold up the others. At least once: fn may see a decision twice.
+//
+// It blocks until ctx ends, and gives ctx's error then; ErrStopped when a node
+// stops before; ErrNoRoute when no node serves the platform. Several calls
+// share the decisions among them.
+func (p *PlatformSide) Decisions(ctx context.Context, fn func(context.Context, flow.Decision) error) error {
+	from := source{
+		stream: decisions, consumer: token(p.id),
+		link:  func(n *Node) *link { return n.platforms[p.id] },
+		batch: 1, ahead: decisionsAhead,
+	}
+	for _, n := range p.directory.nodes {
+		if slices.Contains(n.platformNames(), p.id) {
+			from.nodes = append(from.nodes, n)
+		}
+	}
+	if len(from.nodes) == 0 {
+		return fmt.Errorf("reading decisions: %w: platform %s", ErrNoRoute, p.id)
+	}
+	return read(ctx, from, decision, func(ctx context.Context, one []flow.Decision) error { return fn(ctx, one[0]) })
+}
+
+func decision(r Route, data []byte) (flow.Decision, error) {
+	var d flow.Decision
+	if err := flow.Unmarshal(data, &d); err != nil {
+		return d, err
+	}
+	if d.Platform != r.Platform || d.Business != r.Business {
+		return d, errors.New("the decision is for another route")
+	}
+	return d, nil
+}

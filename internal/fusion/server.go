@@ -1,0 +1,159 @@
+package fusion
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"signalbox.dev/signalbox/flow"
+)
+
+const (
+	// maxPayload is the largest message, in bytes: ours and its NATS headers.
+	maxPayload = flow.MaxMessage + 64<<10
+	// startWait bounds how long the server may take to accept a client, once
+	// it has read its streams.
+	startWait = 10 * time.Second
+	// ackWait is how long a publisher waits for the stream, where its context
+	// has no nearer end.
+	ackWait = 10 * time.Second
+	// serverMemory bounds streams in memory, of which there are none.
+	serverMemory = 64 << 20
+	// storeSlack is room beside the three streams for the server's own files.
+	storeSlack = 64 << 20
+	// reconnectWait is the pause before a client that lost its server tries again.
+	reconnectWait = 50 * time.Millisecond
+	// maxPending bounds publishes of one link whose acknowledgement is outstanding.
+	maxPending = 16 * publishWindow
+)
+
+// startServer starts the embedded server: no socket, no signal handlers, its
+// streams under cfg.Dir. On error it has stopped again.
+func startServer(cfg NodeConfig, log *slog.Logger) (*server.Server, error) {
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the node's folder: %w", err)
+	}
+	if err := os.Chmod(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("closing the node's folder to others: %w", err)
+	}
+	srv, err := server.NewServer(&server.Options{
+		ServerName:             cfg.Name,
+		DontListen:             true,
+		NoSigs:                 true,
+		JetStream:              true,
+		StoreDir:               cfg.Dir,
+		JetStreamMaxStore:      3*cfg.MaxBytes + storeSlack,
+		JetStreamMaxMemory:     serverMemory,
+		MaxPayload:             maxPayload,
+		DisableJetStreamBanner: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("configuring the embedded server: %w", err)
+	}
+	fatal := make(chan string, 1)
+	heard := serverLog{log: log, fatal: fatal}
+	srv.SetLoggerV2(heard, false, false, false)
+	srv.Start()
+	if !srv.ReadyForConnections(startWait) {
+		stopServer(srv)
+		select {
+		case why := <-fatal:
+			return nil, fmt.Errorf("embedded server: %s", why)
+		default:
+			return nil, errors.New("embedded server is not ready")
+		}
+	}
+	return srv, nil
+}
+
+func stopServer(srv *server.Server) {
+	if srv == nil {
+		return
+	}
+	srv.Shutdown()
+	srv.WaitForShutdown()
+}
+
+// open connects the node's clients and lays out its streams.
+func (n *Node) open(ctx context.Context, srv *server.Server) error {
+	var err error
+	if n.authority, err = n.connect(srv, "authority"); err != nil {
+		return err
+	}
+	n.platforms = map[string]*link{}
+	for _, p := range n.platformNames() {
+		if n.platforms[p], err = n.connect(srv, p); err != nil {
+			return err
+		}
+	}
+	return layOut(ctx, n.authority.js, n.cfg)
+}
+
+// connect gives a client of its own to each side, so that none waits behind another's messages.
+func (n *Node) connect(srv *server.Server, client string) (*link, error) {
+	conn, err := nats.Connect("",
+		nats.InProcessServer(srv),
+		nats.Name(client),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(reconnectWait),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			n.log.Warn("fusion node's connection", "client", client, "error", err)
+		}),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("connecting %s: %w", client, err)
+	}
+	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(ackWait),
+		jetstream.WithPublishAsyncMaxPending(maxPending), jetstream.WithPublishAsyncTimeout(ackWait))
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("connecting %s: %w", client, err)
+	}
+	return &link{conn: conn, js: js}, nil
+}
+
+// closeLinks flushes and closes what open connected.
+func (n *Node) closeLinks() {
+	links := []*link{n.authority}
+	for _, l := range n.platforms {
+		links = append(links, l)
+	}
+	for _, l := range links {
+		if l == nil {
+			continue
+		}
+		if err := l.conn.FlushTimeout(stopGrace); err != nil {
+			n.log.Warn("flushing a connection", "error", err)
+		}
+		l.conn.Close()
+	}
+}
+
+// serverLog hands the embedded server's log on. Its notices are of no interest
+// to an operator of Signalbox, so they are logged for debugging.
+type serverLog struct {
+	log   *slog.Logger
+	fatal chan<- string // the first fatal message; the server goes on after one
+}
+
+func (l serverLog) Noticef(format string, v ...any) { l.log.Debug(fmt.Sprintf(format, v...)) }
+func (l serverLog) Debugf(format string, v ...any)  { l.log.Debug(fmt.Sprintf(format, v...)) }
+func (l serverLog) Tracef(format string, v ...any)  { l.log.Debug(fmt.Sprintf(format, v...)) }
+func (l serverLog) Warnf(format string, v ...any)   { l.log.Warn(fmt.Sprintf(format, v...)) }
+func (l serverLog) Errorf(format string, v ...any)  { l.log.Error(fmt.Sprintf(format, v...)) }
+
+func (l serverLog) Fatalf(format string, v ...any) {
+	text := fmt.Sprintf(format, v...)
+	l.log.Error(text)
+	select {
+	case l.fatal <- text:
+	default:
+	}
+}
