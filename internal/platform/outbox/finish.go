@@ -1,0 +1,62 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/uptrace/bun"
+
+	"signalbox.dev/signalbox/internal/platform/event"
+)
+
+// finish is the sixth write: in one transaction the intent's state, what it
+// means to its module, and the event that tells the participants. from is the
+// state that it must still be in; if it is not, somebody else has finished it.
+func (o *Outbox) finish(ctx context.Context, from State, r row) error {
+	if r.State.Final() {
+		r.Submission, r.Value = nil, nil // they stand on the chains now, or nowhere
+	}
+	err := o.cfg.Store.Write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		ours, err := o.update(ctx, tx, from, r)
+		if err != nil || !ours {
+			return err
+		}
+		if h := o.handlers[r.Step]; h != nil {
+			if err := h(ctx, tx, r.outcome()); err != nil {
+				return fmt.Errorf("handling %s of %s: %w", r.Step, r.ID, err)
+			}
+		}
+		return o.tell(ctx, tx, r)
+	})
+	if err != nil {
+		return err
+	}
+	o.cfg.Logger.Info("step", "id", r.ID, "step", r.Step, "state", r.State, "flow", r.Flow)
+	o.cfg.Events.Wake()
+	o.wake(r.ID)
+	if r.BusinessTx != "" {
+		o.anchors.give()
+	}
+	return nil
+}
+
+// update writes what a decision or a put changes, if the row is still in from.
+func (o *Outbox) update(ctx context.Context, tx bun.Tx, from State, r row) (bool, error) {
+	res, err := tx.NewUpdate().Model(&r).
+		Column("flow", "state", "next_at", "error", "verdict", "reasons", "tx", "token", "issued", "expires",
+			"receipt", "business_tx", "decided_at", "stored_at", "submission", "value").
+		Where("id = ?", r.ID).Where("state = ?", from).Exec(ctx)
+	if err != nil {
+		return false, fmt.Errorf("writing intent: %w", err)
+	}
+	n, err := res.RowsAffected()
+	return n == 1, err
+}
+
+func (o *Outbox) tell(ctx context.Context, tx bun.Tx, r row) error {
+	kinds := map[State]event.Kind{Done: event.Done, Refused: event.Refused, Held: event.Held, Lapsed: event.Lapsed}
+	return o.cfg.Events.Append(ctx, tx, event.Event{
+		At: o.now(), Kind: kinds[r.State], Flow: r.Flow, Ref: r.Ref, Step: r.Step,
+		Verdict: r.Verdict, Tx: r.Tx, Party: r.Actor,
+	})
+}

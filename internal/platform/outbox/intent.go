@@ -1,0 +1,140 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/uptrace/bun"
+
+	"signalbox.dev/signalbox/envelope"
+	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/platform/dossier"
+	"signalbox.dev/signalbox/internal/platform/event"
+	"signalbox.dev/signalbox/internal/platform/sealing"
+)
+
+// Intent is a step that a module wants to take.
+type Intent struct {
+	Step    flow.Step
+	Flow    flow.Hash          // zero for Register and Enrol
+	Actor   string             // reviewer or producer; may be empty
+	Payload []byte             // plain; it goes no further than Prepare
+	To      envelope.PublicKey // whom the business chain's copy is for; unused where the step leaves none
+	Detail  string             // for the module's handler; no personal data, no content
+}
+
+// Prepared is a sealed intent. It holds nothing plain.
+type Prepared struct {
+	row row
+}
+
+// ID is the submission's.
+func (p Prepared) ID() flow.ID {
+	id, _ := flow.ParseID(p.row.ID)
+	return id
+}
+
+// Prepare seals an intent. It is apart from Do because sealing takes
+// milliseconds in suite intl, and the database has one writer.
+func (o *Outbox) Prepare(in Intent) (Prepared, error) {
+	sealed, err := o.cfg.Sealer.Seal(sealing.Draft{Step: in.Step, Flow: in.Flow, Actor: in.Actor, Payload: in.Payload, To: in.To})
+	if err != nil {
+		return Prepared{}, err
+	}
+	if most := o.cfg.Ledger.Capabilities().MaxValue; most > 0 && len(sealed.Value) > most {
+		return Prepared{}, fmt.Errorf("%w: %d bytes sealed, at most %d", ErrTooLarge, len(sealed.Value), most)
+	}
+	submission, err := flow.Marshal(sealed.Submission)
+	if err != nil {
+		return Prepared{}, fmt.Errorf("encoding submission: %w", err)
+	}
+	h := sealed.Header
+	r := row{
+		ID: h.ID.String(), Step: h.Step, Actor: h.Actor, Detail: in.Detail, State: Pending,
+		Submission: submission, Value: sealed.Value, Commitment: h.Commitment.String(),
+	}
+	if !h.Flow.IsZero() {
+		r.Flow = h.Flow.String()
+	}
+	if !h.Record.IsZero() {
+		r.Record = h.Record.String()
+	}
+	return Prepared{row: r}, nil
+}
+
+// Do stores the intent in one transaction with what fn writes before it, and
+// sees to its being pushed. fn may be nil; its error undoes everything. A step
+// that can't follow on where the flow stands is flow.ErrOutOfOrder, a flow with
+// an undecided intent ErrInFlight; neither is sent anywhere.
+func (o *Outbox) Do(ctx context.Context, p Prepared, fn func(context.Context, bun.Tx) error) (flow.ID, error) {
+	err := o.cfg.Store.Write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if fn != nil {
+			if err := fn(ctx, tx); err != nil {
+				return err
+			}
+		}
+		return o.Intend(ctx, tx, p)
+	})
+	if err != nil {
+		return flow.ID{}, err
+	}
+	o.Nudge()
+	return p.ID(), nil
+}
+
+// Intend stores the intent in the caller's transaction; Nudge comes after its
+// commit. Do does both.
+func (o *Outbox) Intend(ctx context.Context, tx bun.Tx, p Prepared) error {
+	r := p.row
+	if err := place(ctx, tx, &r); err != nil {
+		return err
+	}
+	r.CreatedAt = o.now().UnixMilli()
+	r.NextAt = r.CreatedAt
+	if _, err := tx.NewInsert().Model(&r).Returning("NULL").Exec(ctx); err != nil {
+		return fmt.Errorf("writing intent: %w", err)
+	}
+	return o.cfg.Events.Append(ctx, tx, event.Event{
+		At: o.now(), Kind: event.Submitted, Flow: r.Flow, Ref: r.Ref, Step: r.Step, Party: r.Actor,
+	})
+}
+
+// place finds the intent's flow and makes sure that the step may come now.
+func place(ctx context.Context, tx bun.Tx, r *row) error {
+	open := tx.NewSelect().Model((*row)(nil)).Where("state IN (?, ?, ?)", Pending, Held, Granted)
+	switch r.Step {
+	case flow.Register:
+		r.Ref = r.ID
+		return nil
+	case flow.Enrol:
+		open = open.Where("ref = ''").Where("actor = ?", r.Actor)
+	default:
+		id, err := flow.ParseHash(r.Flow)
+		if err != nil {
+			return err
+		}
+		f, err := dossier.ByFlow(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if _, err := flow.Next(f.State, r.Step, true); err != nil {
+			return err
+		}
+		r.Ref = f.Ref
+		open = open.Where("ref = ?", f.Ref)
+	}
+	busy, err := open.Exists(ctx)
+	if err != nil {
+		return fmt.Errorf("reading intents: %w", err)
+	}
+	if busy {
+		return ErrInFlight
+	}
+	return nil
+}
+
+// Nudge makes the outbox look for what is due.
+func (o *Outbox) Nudge() {
+	o.cfg.Events.Wake()
+	o.pushes.give()
+}

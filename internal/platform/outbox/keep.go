@@ -1,0 +1,106 @@
+package outbox
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/uptrace/bun"
+
+	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/ledger"
+)
+
+func (o *Outbox) keeper() pump {
+	return pump{
+		workers: o.cfg.Pace.Workers, poll: o.cfg.Pace.Poll, nudge: o.puts,
+		due: func(ctx context.Context, limit int) ([]string, error) {
+			return o.due(ctx, limit, Granted)
+		},
+		work:   o.keep,
+		failed: func(err error) { o.cfg.Logger.Error("looking for what to store", "err", err) },
+	}
+}
+
+// keep is the fifth write: the record, with the receipt that permits it, on the
+// business chain (R1.5, R2.7, R4.1, R4.6); and the sixth.
+func (o *Outbox) keep(ctx context.Context, id string) {
+	r, err := find(ctx, o.cfg.Store.DB(), id)
+	if err == nil && r.State != Granted {
+		return // finished in the meantime
+	}
+	var txid ledger.TxID
+	if err == nil {
+		txid, err = o.put(ctx, r)
+	}
+	now := o.now()
+	switch {
+	case ctx.Err() != nil:
+		return
+	case errors.Is(err, ledger.ErrRefused):
+		// The chain says no for good: it was shown the same bytes that it will
+		// be shown every time.
+		r.State, r.Error = Lapsed, ""
+		r.Reasons, err = encodeReasons([]flow.Reason{lapse(err)})
+	case err == nil:
+		r.State, r.Error = Done, ""
+		r.BusinessTx, r.StoredAt = string(txid), now.UnixMilli()
+	}
+	if err == nil {
+		err = o.finish(ctx, Granted, r)
+	}
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	o.cfg.Logger.Warn("storing on the business chain", "id", id, "step", r.Step, "err", err)
+	o.write(ctx, "noting an attempt", func(ctx context.Context, tx bun.Tx) error {
+		_, err := tx.NewUpdate().Model((*row)(nil)).Set("attempts = attempts + 1").Set("error = ?", err.Error()).
+			Set("next_at = ?", now.Add(backoff(o.cfg.Pace.Retry, o.cfg.Pace.Longest, r.Attempts+1)).UnixMilli()).
+			Where("id = ?", id).Where("state = ?", Granted).Exec(ctx)
+		return err
+	})
+}
+
+func lapse(err error) flow.Reason {
+	return flow.Reason{Code: "business_chain_refused", Zh: "业务链拒绝写入: " + err.Error(), En: "the business chain refused the record: " + err.Error()}
+}
+
+// put stores the record. When the chain will not take it, because its answer to
+// an earlier attempt was lost and the receipt has expired since, say, it looks
+// whether the record stands already.
+func (o *Outbox) put(ctx context.Context, r row) (ledger.TxID, error) {
+	rec, err := record(r)
+	if err != nil {
+		return "", err
+	}
+	txid, err := o.cfg.Ledger.Put(ctx, rec)
+	if !errors.Is(err, ledger.ErrRefused) && !errors.Is(err, ledger.ErrConflict) {
+		return txid, err
+	}
+	stored, getErr := o.cfg.Ledger.Get(ctx, rec.Key)
+	switch {
+	case errors.Is(getErr, ledger.ErrNotFound):
+		return "", err
+	case getErr != nil:
+		return "", fmt.Errorf("looking for the record that the chain would not take: %w", getErr)
+	case stored.Step != rec.Step || !bytes.Equal(stored.Value, rec.Value):
+		// No %w for the refusal: something else stands there, which only
+		// people can sort out, so this stays undone and visible.
+		return "", fmt.Errorf("another record stands under key %s: %v", rec.Key.Tx, err)
+	default:
+		return stored.TxID, nil
+	}
+}
+
+func record(r row) (ledger.Record, error) {
+	id, err := flow.ParseHash(r.Flow)
+	if err != nil {
+		return ledger.Record{}, fmt.Errorf("reading intent: %w", err)
+	}
+	tx, err := flow.ParseHash(r.Tx)
+	if err != nil {
+		return ledger.Record{}, fmt.Errorf("reading intent: %w", err)
+	}
+	return ledger.Record{Key: ledger.Key{Flow: id, Tx: tx}, Step: r.Step, Value: r.Value, Receipt: r.Receipt}, nil
+}

@@ -1,0 +1,95 @@
+package outbox
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// pump does work on what is due, on several rows at once and never twice at once
+// on one.
+type pump struct {
+	workers int
+	poll    time.Duration
+	nudge   nudge
+	due     func(ctx context.Context, limit int) ([]string, error) // ids, longest due first
+	work    func(ctx context.Context, id string)
+	failed  func(error) // told when due fails
+}
+
+// run ends with ctx, after the work that it began.
+func (p pump) run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	busy := map[string]bool{}
+	done := make(chan string, p.workers)
+	tick := time.NewTicker(p.poll)
+	defer tick.Stop()
+	for {
+		more := false // whether due rows had to wait for a worker
+		// Rows at work are still due, so they take room in the answer.
+		ids, err := p.due(ctx, p.workers+len(busy))
+		if err != nil && ctx.Err() == nil {
+			p.failed(err)
+		}
+		for _, id := range ids {
+			if busy[id] {
+				continue
+			}
+			if len(busy) == p.workers {
+				more = true
+				break
+			}
+			busy[id] = true
+			wg.Go(func() {
+				p.work(ctx, id)
+				done <- id
+			})
+		}
+		if err := p.wait(ctx, busy, done, tick.C, more); err != nil {
+			return err
+		}
+	}
+}
+
+// wait returns when it is worth looking again.
+func (p pump) wait(ctx context.Context, busy map[string]bool, done <-chan string, tick <-chan time.Time, more bool) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case id := <-done:
+			delete(busy, id)
+			if more {
+				return nil
+			}
+		case <-p.nudge:
+			return nil
+		case <-tick:
+			return nil
+		}
+	}
+}
+
+// backoff is base doubled for every attempt after the first, at most longest,
+// give or take a fifth, so that many do not come back at once.
+func backoff(base, longest time.Duration, attempt int) time.Duration {
+	d := longest
+	if shift := max(attempt-1, 0); shift < 20 && base<<shift < longest {
+		d = base << shift
+	}
+	return d*4/5 + rand.N(d*2/5+1)
+}
+
+// pause waits for d or until ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

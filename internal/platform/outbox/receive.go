@@ -1,0 +1,156 @@
+package outbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/uptrace/bun"
+
+	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/platform/sealing"
+	"signalbox.dev/signalbox/receipt"
+)
+
+// receivers is how many decisions are taken at once. Each is a commit; at once,
+// they share it.
+const receivers = 8
+
+// receive takes decisions until ctx ends, whatever the connection does.
+func (o *Outbox) receive(ctx context.Context) error {
+	for attempt := 1; ; attempt++ {
+		began := o.now()
+		err := o.cfg.Transport.Decisions(ctx, o.take)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		o.cfg.Logger.Warn("receiving decisions", "err", err)
+		if o.now().Sub(began) > o.cfg.Pace.Longest {
+			attempt = 1 // it had worked for long
+		}
+		if err := pause(ctx, backoff(o.cfg.Pace.Retry, o.cfg.Pace.Longest, attempt)); err != nil {
+			return err
+		}
+	}
+}
+
+// take is the fourth write: it notes a proven decision. It gives nil for what it
+// need not see again, which a decision that proves nothing is too: there, the
+// outcome stays unknown and the submission is pushed again.
+func (o *Outbox) take(ctx context.Context, d flow.Decision) error {
+	r, err := find(ctx, o.cfg.Store.DB(), d.ID.String())
+	if errors.Is(err, ErrNotFound) {
+		o.cfg.Logger.Warn("a decision on nothing of ours", "id", d.ID)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if r.State != Pending && r.State != Held {
+		return nil // delivered again
+	}
+	leaf, err := o.prove(r, d)
+	if errors.Is(err, sealing.ErrUnproven) {
+		o.cfg.Logger.Warn("a decision that is not proven", "id", r.ID, "step", r.Step, "err", err)
+		return o.note(ctx, r, err)
+	}
+	if err != nil {
+		return err
+	}
+	return o.decide(ctx, r, leaf, d)
+}
+
+func (o *Outbox) prove(r row, d flow.Decision) (receipt.Leaf, error) {
+	leaf, err := o.cfg.Sealer.Prove(d.Receipt)
+	if err != nil {
+		return receipt.Leaf{}, err
+	}
+	var s flow.Submission
+	if err := flow.Unmarshal(r.Submission, &s); err != nil {
+		return receipt.Leaf{}, fmt.Errorf("reading intent: %w", err)
+	}
+	h, err := s.Open()
+	if err != nil {
+		return receipt.Leaf{}, fmt.Errorf("reading intent: %w", err)
+	}
+	return leaf, o.cfg.Sealer.Decides(leaf, h)
+}
+
+// note keeps what was wrong where an operator sees it.
+func (o *Outbox) note(ctx context.Context, r row, problem error) error {
+	return o.cfg.Store.Write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		_, err := tx.NewUpdate().Model((*row)(nil)).Set("error = ?", problem.Error()).
+			Where("id = ?", r.ID).Where("state IN (?, ?)", Pending, Held).Exec(ctx)
+		return err
+	})
+}
+
+// decide writes a proven decision down. What needs no place on the business
+// chain ends here.
+func (o *Outbox) decide(ctx context.Context, r row, leaf receipt.Leaf, d flow.Decision) error {
+	from := r.State
+	if from == Held && leaf.Verdict == flow.Held {
+		return nil // delivered again
+	}
+	now := o.now()
+	r.Verdict, r.Tx, r.Issued, r.Expires = leaf.Verdict, leaf.Tx.String(), leaf.Issued*1000, leaf.Expires*1000
+	r.Receipt, r.Error, r.DecidedAt, r.NextAt = d.Receipt, "", now.UnixMilli(), now.UnixMilli()
+	if !leaf.Token.IsZero() {
+		r.Token = leaf.Token.String()
+	}
+	if r.Step == flow.Register && leaf.Verdict == flow.Granted {
+		r.Flow = leaf.Flow.String()
+	}
+	var err error
+	if r.Reasons, err = reasonsOf(leaf, d); err != nil {
+		return err
+	}
+	switch {
+	case leaf.Verdict == flow.Refused:
+		r.State = Refused
+	case leaf.Verdict == flow.Held:
+		r.State = Held
+		r.NextAt = now.Add(backoff(o.cfg.Pace.Longest, o.cfg.Pace.Longest, 1)).UnixMilli()
+	case r.Step.Recorded():
+		r.State = Granted
+	default:
+		r.State = Done
+	}
+	if r.State != Granted {
+		return o.finish(ctx, from, r)
+	}
+	if err := o.cfg.Store.Write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		_, err := o.update(ctx, tx, from, r)
+		return err
+	}); err != nil {
+		return err
+	}
+	o.puts.give()
+	return nil
+}
+
+// reasonsOf takes the texts from the decision where their codes are the proven
+// ones, in the proven order; otherwise only the codes.
+func reasonsOf(leaf receipt.Leaf, d flow.Decision) (string, error) {
+	reasons := d.Reasons
+	if !slices.EqualFunc(reasons, leaf.Reasons, func(r flow.Reason, code string) bool { return r.Code == code }) {
+		reasons = nil
+		for _, code := range leaf.Reasons {
+			reasons = append(reasons, flow.Reason{Code: code})
+		}
+	}
+	return encodeReasons(reasons)
+}
+
+func encodeReasons(reasons []flow.Reason) (string, error) {
+	if len(reasons) == 0 {
+		return "", nil
+	}
+	b, err := json.Marshal(reasons)
+	if err != nil {
+		return "", fmt.Errorf("encoding reasons: %w", err)
+	}
+	return string(b), nil
+}

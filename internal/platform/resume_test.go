@@ -1,0 +1,103 @@
+package platform_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"signalbox.dev/signalbox/internal/platform/authorise"
+	"signalbox.dev/signalbox/internal/platform/outbox"
+)
+
+// faulted plays a whole flow while one fault strikes, starting the platform
+// again whenever it has died.
+func (w *world) faulted() string {
+	w.tb.Helper()
+	var ref string
+	for try := 0; ; try++ {
+		if try == 400 {
+			w.tb.Fatalf("the flow did not end")
+		}
+		done, err := w.tryOnce(&ref)
+		if w.ctx.Err() != nil {
+			w.stop()
+			w.start()
+			continue
+		}
+		if err != nil && !errors.Is(err, errInjected) {
+			w.tb.Fatalf("after the fault: %v", err)
+		}
+		if done {
+			return ref
+		}
+	}
+}
+
+func (w *world) tryOnce(ref *string) (bool, error) {
+	if *ref == "" {
+		// The same idempotency key, in case the process died before answering.
+		r, err := w.Authorise.Register(w.ctx, authorise.Input{Data: prescription(1), Key: "once"})
+		if err == nil {
+			*ref = r.Ref.String()
+		}
+		return false, err
+	}
+	return w.advance(*ref)
+}
+
+// Every call of every port, for every step, goes wrong in every way: it fails,
+// its answer is lost, the process dies before or after it. The flow ends whole
+// all the same, and nothing is there twice.
+func TestEveryFaultIsSurvived(t *testing.T) {
+	calls := map[string]int{"submit": 6, "decision": 6, "put": 5, "get": 4, "anchor": 5, "create": 1, "status": 1}
+	for site, n := range calls {
+		for call := 1; call <= n; call++ {
+			for _, m := range []mode{fails, answerLost, crashBefore, crashAfter} {
+				t.Run(fmt.Sprintf("%s/%d/%s", site, call, m), func(t *testing.T) {
+					t.Parallel()
+					w := started(t)
+					w.faults.site, w.faults.call, w.faults.mode = site, call, m
+					ref := w.faulted()
+					w.checkWhole(ref)
+					eventually(t, "everything is anchored", func() bool {
+						if w.ctx.Err() != nil { // the fault struck at the very end
+							w.stop()
+							w.start()
+						}
+						v, err := w.Flow(context.Background(), ref)
+						for _, s := range v.Steps {
+							if err != nil || (s.BusinessTx != "") != s.Anchored {
+								return false
+							}
+						}
+						return true
+					})
+					if !w.faults.hit && site != "anchor" { // anchors may share one batch
+						t.Errorf("%s was called fewer than %d times", site, call)
+					}
+				})
+			}
+		}
+	}
+}
+
+// An intent that was stored is carried out by the next process, with no help.
+func TestIntentSurvivesWithoutItsProcess(t *testing.T) {
+	w := newWorld(t)
+	w.build() // nothing runs
+	r, err := w.Authorise.Register(t.Context(), authorise.Input{Data: prescription(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if w.authority.pushes != 0 {
+		t.Fatal("something was pushed before Run")
+	}
+	w.start()
+	if o := w.await(r.Ref, nil); o.State != outbox.Done {
+		t.Errorf("registration is %s", o.State)
+	}
+}

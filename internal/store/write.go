@@ -1,0 +1,133 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/uptrace/bun"
+)
+
+// group is the most writes that share one commit.
+const group = 128
+
+// errGroup says that the transaction around a group of writes was lost, which
+// SQLite does on its own when the disk is full or fails.
+var errGroup = errors.New("the transaction was lost")
+
+// write is one call of Write on its way.
+type write struct {
+	ctx   context.Context
+	fn    func(context.Context, bun.Tx) error
+	err   error
+	panic any
+	done  bool
+	turn  chan struct{} // closed or signalled when done, or when it is this one's turn to commit
+}
+
+// Write runs fn in a transaction. When it returns nil, what fn wrote is on the
+// disk; otherwise nothing of it is, save that a failed commit (a full disk)
+// leaves that unknown, as everywhere, so that fn must bear repetition.
+//
+// Writes that come while another commits share the next commit, each in a
+// savepoint of its own: one that fails undoes nothing of the others. So fn must
+// be short, touch nothing but the database, and not call Write itself. Safe for
+// concurrent use.
+//
+// A ctx that has ended before fn starts ends the write; one that ends later
+// does not, because SQLite would undo the whole group.
+func (s *Store) Write(ctx context.Context, fn func(context.Context, bun.Tx) error) error {
+	w := &write{ctx: ctx, fn: fn, turn: make(chan struct{}, 1)}
+	s.mu.Lock()
+	s.queue = append(s.queue, w)
+	lead := !s.busy
+	s.busy = true
+	s.mu.Unlock()
+	if !lead {
+		<-w.turn
+	}
+	if !w.done {
+		s.lead(w)
+	}
+	if w.panic != nil {
+		panic(w.panic)
+	}
+	if w.err != nil {
+		return fmt.Errorf("writing to the database: %w", w.err)
+	}
+	return nil
+}
+
+// lead commits one group, that w is the first of, and hands on to the next.
+func (s *Store) lead(w *write) {
+	s.mu.Lock()
+	n := min(len(s.queue), group)
+	batch := s.queue[:n:n]
+	s.queue = s.queue[n:]
+	s.mu.Unlock()
+
+	if err := s.commit(context.WithoutCancel(w.ctx), batch); err != nil {
+		for _, m := range batch {
+			m.err = errors.Join(m.err, err)
+		}
+	}
+
+	s.mu.Lock()
+	var next *write
+	if len(s.queue) > 0 {
+		next = s.queue[0]
+	}
+	s.busy = next != nil
+	s.mu.Unlock()
+	for _, m := range batch {
+		m.done = true
+		if m != w {
+			m.turn <- struct{}{}
+		}
+	}
+	if next != nil {
+		next.turn <- struct{}{}
+	}
+}
+
+func (s *Store) commit(ctx context.Context, batch []*write) error {
+	tx, err := s.writer.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	for _, m := range batch {
+		if m.err = m.ctx.Err(); m.err != nil {
+			continue
+		}
+		if err := m.run(tx); err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
+	}
+	return tx.Commit()
+}
+
+// run carries out one write in a savepoint. An error means that the whole
+// transaction is gone; the write's own failure is in m.err.
+func (m *write) run(tx bun.Tx) error {
+	ctx := context.WithoutCancel(m.ctx)
+	sp, err := tx.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errGroup, err)
+	}
+	if m.err = m.call(ctx, sp); m.err != nil || m.panic != nil {
+		if err := sp.Rollback(); err != nil {
+			return fmt.Errorf("%w: %w", errGroup, err)
+		}
+		return nil
+	}
+	if err := sp.Commit(); err != nil {
+		return fmt.Errorf("%w: %w", errGroup, err)
+	}
+	return nil
+}
+
+// call keeps a panic for the goroutine that it belongs to.
+func (m *write) call(ctx context.Context, tx bun.Tx) error {
+	defer func() { m.panic = recover() }()
+	return m.fn(ctx, tx)
+}
