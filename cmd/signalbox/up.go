@@ -1,0 +1,5 @@
+package main
+
+type upCommand struct{}
+
+func (upCommand) Run(*app) error { return nil }
