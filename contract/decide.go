@@ -11,7 +11,7 @@ import (
 // immutable and safe for concurrent use; the host makes a new one when another
 // bundle takes force.
 type Contract struct {
-	params  Params
+	params  params
 	version uint64
 	rules   *Rules
 	stages  []stage

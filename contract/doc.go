@@ -4,4 +4,11 @@
 // decisions on every validator.
 //
 // It checks no signatures and opens no payloads; internal/chain hosts it.
+//
+// Read decide.go for the fixed order of the stages, then one file a stage:
+// admission.go, sequence.go, tokens.go, lists.go, rules.go; grant.go for what a
+// granted submission changes; state.go for the layout of the state. bundle.go
+// has the form of rule bundles, admit.go what they must keep to, reasons.go all
+// words for people. testdata/scenarios shows the whole contract in examples;
+// package contracts holds the bundles that are shipped.
 package contract

@@ -97,8 +97,8 @@ func (g Genesis) admit() (*Rules, error) {
 	return b.Admit()
 }
 
-func (g Genesis) params() Params {
-	p := Params{
+func (g Genesis) params() params {
+	p := params{
 		Chain: g.Chain, Suite: g.Suite, Zone: g.Zone, ZoneOffset: g.ZoneOffset, TokenGrace: g.TokenGrace,
 		EnforceRecordExpiry: g.EnforceRecordExpiry, Businesses: g.Businesses, Networks: g.Networks,
 	}

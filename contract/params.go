@@ -4,8 +4,8 @@ import (
 	"time"
 )
 
-// Params are the chain's fixed parameters, as genesis sets them.
-type Params struct {
+// params are the chain's fixed parameters, as genesis sets them.
+type params struct {
 	_ struct{} `cbor:",toarray"`
 
 	Chain               string
@@ -21,7 +21,7 @@ type Params struct {
 const secondsPerDay = 24 * 60 * 60
 
 // day is the number of the authority's day at now, counted from 1970-01-01.
-func (p Params) day(now int64) int64 {
+func (p params) day(now int64) int64 {
 	local := now + p.ZoneOffset
 	d := local / secondsPerDay
 	if local%secondsPerDay < 0 {
@@ -31,13 +31,13 @@ func (p Params) day(now int64) int64 {
 }
 
 // date is now in the authority's time zone (R2.3).
-func (p Params) date(now int64) time.Time {
+func (p params) date(now int64) time.Time {
 	return time.Unix(now, 0).In(time.FixedZone(p.Zone, int(p.ZoneOffset)))
 }
 
 // expiry is when a token given at now ends: with the authority's day, but not
 // before the grace has passed. The token counts before that second only.
-func (p Params) expiry(now int64) int64 {
+func (p params) expiry(now int64) int64 {
 	midnight := (p.day(now)+1)*secondsPerDay - p.ZoneOffset
 	return max(midnight, now+p.TokenGrace)
 }

@@ -19,6 +19,7 @@ import (
 type Rules struct {
 	bundle     Bundle
 	address    flow.Hash
+	env        *cel.Env
 	adapter    types.Adapter
 	parameters map[string]any // by the name that expressions use, "params.max_days"
 	compiled   []compiledRule
@@ -119,7 +120,7 @@ func (b Bundle) Compile() (*Rules, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing rules: %w", err)
 	}
-	rules := &Rules{bundle: b, address: address, adapter: e.CELTypeAdapter(), parameters: parameters}
+	rules := &Rules{bundle: b, address: address, env: e, adapter: e.CELTypeAdapter(), parameters: parameters}
 	for _, r := range b.Rules {
 		ast, issues := e.Compile(r.When)
 		if err := issues.Err(); err != nil {

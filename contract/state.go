@@ -25,7 +25,7 @@ type State interface {
 // Hashes and key ids stand in keys as lower hex, names as they are; the parts
 // of a list key are netstrings ("5:abcde"), so that no two keys run together.
 //
-//	params                          Params, set at genesis
+//	params                          params, set at genesis
 //	identity/<id>                   Identity
 //	key/<key id>                    string, the identity that owns the key
 //	licence/<pseudonym>             string, the identity that holds the licence

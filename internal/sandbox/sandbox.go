@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/platform"
 	"signalbox.dev/signalbox/internal/platform/event"
+	"signalbox.dev/signalbox/internal/platform/outbox"
 	"signalbox.dev/signalbox/internal/platform/review"
 	"signalbox.dev/signalbox/internal/platform/sealing"
 )
@@ -176,31 +178,51 @@ func (s *Sandbox) look(ctx context.Context, ref string) {
 
 // enrol has every reviewer enrolled who is not active yet.
 func (s *Sandbox) enrol(ctx context.Context) error {
-	have, err := s.cfg.Platform.Review.Reviewers(ctx)
-	if err != nil {
-		return fmt.Errorf("sandbox: %w", err)
-	}
-	active := map[string]bool{}
-	for _, e := range have {
-		active[e.Reviewer] = e.State == "active"
-	}
 	for _, r := range s.cfg.Reviewers {
-		if active[r.ID] {
-			continue
-		}
-		id, err := s.cfg.Platform.Review.Enrol(ctx, review.Application{ID: r.ID, Application: r.Application})
-		if err != nil {
-			return fmt.Errorf("sandbox: enrolling %s: %w", r.ID, err)
-		}
-		o, err := s.cfg.Platform.Wait(ctx, id)
-		if err != nil {
-			return fmt.Errorf("sandbox: enrolling %s: %w", r.ID, err)
-		}
-		if o.Verdict != flow.Granted && !already(o.Reasons) {
-			return fmt.Errorf("sandbox: enrolling %s: %s: %v", r.ID, o.Verdict, o.Reasons)
+		for {
+			done, err := s.enrolOne(ctx, r)
+			if err != nil {
+				return fmt.Errorf("sandbox: enrolling %s: %w", r.ID, err)
+			}
+			if done {
+				break
+			}
+			select { // an enrolment of before a restart is still on its way
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(enrolPoll):
+			}
 		}
 	}
 	return nil
+}
+
+const enrolPoll = 50 * time.Millisecond
+
+// enrolOne says whether the reviewer is active now.
+func (s *Sandbox) enrolOne(ctx context.Context, r Reviewer) (bool, error) {
+	have, err := s.cfg.Platform.Review.Reviewers(ctx)
+	if err != nil {
+		return false, err
+	}
+	if slices.Contains(have, review.Enrolment{Reviewer: r.ID, State: "active"}) {
+		return true, nil
+	}
+	id, err := s.cfg.Platform.Review.Enrol(ctx, review.Application{ID: r.ID, Application: r.Application})
+	if errors.Is(err, outbox.ErrInFlight) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	o, err := s.cfg.Platform.Wait(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	if o.Verdict != flow.Granted && !already(o.Reasons) {
+		return false, fmt.Errorf("%s: %v", o.Verdict, o.Reasons)
+	}
+	return true, nil
 }
 
 // already says whether an enrolment was refused because it stands.
