@@ -102,6 +102,9 @@ func (c *Chain) Run(ctx context.Context) error {
 	return nil
 }
 
+// Close releases a node that was opened and is not to run.
+func (c *Chain) Close() error { return errors.Join(c.node.Close(), c.db.Close()) }
+
 // Ready is closed when Run takes transactions.
 func (c *Chain) Ready() <-chan struct{} { return c.ready }
 

@@ -209,6 +209,11 @@ func (s *System) openPeople(context.Context) (err error) {
 	return err
 }
 
+// Close releases a system that was opened and is not to run.
+func (s *System) Close() error {
+	return errors.Join(s.Chain.Close(), s.Ledger.Close(), s.store.Close())
+}
+
 // Ready is closed when everything runs.
 func (s *System) Ready() <-chan struct{} { return s.ready }
 
