@@ -29,7 +29,7 @@ import (
 type CA struct {
 	sc          scheme
 	certificate *smx509.Certificate
-	signer      crypto.Signer
+	private     func() private // nil in the zero value
 }
 
 // Subject is whom a certificate names.
@@ -94,7 +94,7 @@ func OpenCA(der []byte, signer crypto.Signer) (CA, error) {
 	if err != nil || !bytes.Equal(spki, certificate.RawSubjectPublicKeyInfo) {
 		return CA{}, fmt.Errorf("opening a CA: %w: it is not the certificate's", ErrKey)
 	}
-	return CA{sc: sc, certificate: certificate, signer: signer}, nil
+	return CA{sc: sc, certificate: certificate, private: hide(private{signer: signer})}, nil
 }
 
 // Issue certifies the subject's signing key of the CA's suite, from notBefore
@@ -102,7 +102,7 @@ func OpenCA(der []byte, signer crypto.Signer) (CA, error) {
 // certificate's DER. Key usage is digitalSignature, the subject key identifier
 // is the key's ID, the serial number has 127 random bits.
 func (c CA) Issue(random io.Reader, to Subject, key PublicKey, notBefore, notAfter time.Time) ([]byte, error) {
-	if c.signer == nil {
+	if c.private == nil {
 		return nil, fmt.Errorf("issuing a certificate: %w: this CA has no key", ErrKey)
 	}
 	if err := (suite{c.sc}).fits(key, Signing); err != nil {
@@ -124,7 +124,7 @@ func (c CA) Issue(random io.Reader, to Subject, key PublicKey, notBefore, notAft
 	}
 	leaf.Subject = pkix.Name{CommonName: to.ID, OrganizationalUnit: []string{to.Role}}
 	leaf.KeyUsage = smx509.KeyUsageDigitalSignature
-	der, err := smx509.CreateCertificate(random, leaf, c.certificate, key.key, c.signer)
+	der, err := smx509.CreateCertificate(random, leaf, c.certificate, key.key, c.private().signer)
 	if err != nil {
 		return nil, fmt.Errorf("issuing a certificate: %w", err)
 	}
@@ -159,7 +159,10 @@ func draft(random io.Reader, key crypto.PublicKey, notBefore, notAfter time.Time
 // EncodeCA writes the CA as PEM: its key as EncodeKey would, then its
 // certificate. A key that lives elsewhere is ErrKey.
 func EncodeCA(random io.Reader, c CA, passphrase []byte) ([]byte, error) {
-	info, err := encodeKeyInfo(certifying, c.signer)
+	if c.private == nil {
+		return nil, fmt.Errorf("encoding a CA: %w: this CA has no key", ErrKey)
+	}
+	info, err := encodeKeyInfo(certifying, c.private().signer)
 	if err != nil {
 		return nil, fmt.Errorf("encoding a CA: %w", err)
 	}

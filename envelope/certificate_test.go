@@ -146,7 +146,7 @@ func TestIssueRefuses(t *testing.T) {
 		if _, err := NewCA(nil, "other", "name", caFrom, caTo); err == nil {
 			t.Error("made a CA of no suite")
 		}
-		if _, err := OpenCA(k.ca.Certificate(), k.signing.signer); !errors.Is(err, ErrKey) {
+		if _, err := OpenCA(k.ca.Certificate(), k.signing.private().signer); !errors.Is(err, ErrKey) {
 			t.Errorf("a CA with another key: %v, want ErrKey", err)
 		}
 		if _, err := OpenCA(k.ca.Certificate(), nil); !errors.Is(err, ErrKey) {
@@ -167,7 +167,7 @@ func forge(t *testing.T, k testKeys, key crypto.PublicKey, edit func(*smx509.Cer
 	if edit != nil {
 		edit(leaf)
 	}
-	der, err := smx509.CreateCertificate(rand.Reader, leaf, k.ca.certificate, key, k.ca.signer)
+	der, err := smx509.CreateCertificate(rand.Reader, leaf, k.ca.certificate, key, k.ca.private().signer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,6 +224,28 @@ func TestCheckCertificateIsStrict(t *testing.T) {
 	})
 }
 
+// What CheckCertificate wants of the signature beside its holding.
+func TestCheckCertificateLooksAtTheIssuer(t *testing.T) {
+	forSuites(t, func(t *testing.T, s Suite, k testKeys) {
+		renamed, rekeyed := *k.ca.certificate, *k.ca.certificate
+		renamed.RawSubject, renamed.Subject = nil, pkix.Name{CommonName: "another"}
+		rekeyed.SubjectKeyId = make([]byte, 20)
+		for name, parent := range map[string]*smx509.Certificate{"another issuer's name": &renamed, "another issuer's key identifier": &rekeyed} {
+			other := k
+			other.ca.certificate = parent
+			if _, err := CheckCertificate(k.ca.Certificate(), forge(t, other, k.signing.public.key, nil), leafFrom); !errors.Is(err, ErrCertificate) {
+				t.Errorf("%s: %v, want ErrCertificate", name, err)
+			}
+		}
+		if s.Name() == intlName {
+			sha512 := forge(t, k, k.signing.public.key, func(c *smx509.Certificate) { c.SignatureAlgorithm = smx509.ECDSAWithSHA512 })
+			if _, err := CheckCertificate(k.ca.Certificate(), sha512, leafFrom); !errors.Is(err, ErrCertificate) {
+				t.Errorf("another signature algorithm: %v, want ErrCertificate", err)
+			}
+		}
+	})
+}
+
 // Certificates of other CAs, and certificates in each other's place.
 func TestOtherCAs(t *testing.T) {
 	forSuites(t, func(t *testing.T, s Suite, k testKeys) {
@@ -244,7 +266,7 @@ func TestOtherCAs(t *testing.T) {
 		draft.KeyUsage = smx509.KeyUsageDigitalSignature
 		parent := *twin.certificate
 		parent.SubjectKeyId = k.ca.certificate.SubjectKeyId
-		forged, err := smx509.CreateCertificate(rand.Reader, draft, &parent, k.signing.public.key, twin.signer)
+		forged, err := smx509.CreateCertificate(rand.Reader, draft, &parent, k.signing.public.key, twin.private().signer)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -381,7 +403,7 @@ func TestCAFiles(t *testing.T) {
 		if _, err := DecodeCA(append(file, "more"...), []byte("p")); !errors.Is(err, ErrKeyFile) {
 			t.Errorf("words after: %v, want ErrKeyFile", err)
 		}
-		elsewhere, err := OpenCA(k.ca.Certificate(), onlySigner{k.ca.signer})
+		elsewhere, err := OpenCA(k.ca.Certificate(), onlySigner{k.ca.private().signer})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -58,7 +58,8 @@ func hostile(tb testing.TB, s Suite) map[string][]byte {
 	slices.SortFunc(many, bytes.Compare)
 	sameID := [][]byte{infos[0], info(recipient{id: env.recipients[0].id, wrapped: env.recipients[1].wrapped})}
 	slices.SortFunc(sameID, bytes.Compare)
-	shortTag, shortContent, odd := env, env, env
+	shortTag, shortContent, odd, large := env, env, env, env
+	large.ciphertext = make([]byte, flow.MaxMessage)
 	shortTag.tag = env.tag[:12]
 	shortContent.ciphertext = env.ciphertext[:plaintextHead-1]
 	odd.nonce = append(slices.Clone(env.nonce), 0)
@@ -72,7 +73,7 @@ func hostile(tb testing.TB, s Suite) map[string][]byte {
 		"nested for ever":             bytes.Repeat([]byte{0x30, 0x80}, 1<<18),
 		"nested with lengths":         bytes.Repeat(unhex(tb, "3083ffffff"), 1<<15),
 		"long form of a short length": replace(derVersion0, "\x02\x81\x01\x00"),
-		"longer than the limit":       make([]byte, flow.MaxMessage+1),
+		"longer than the limit":       build(infos, large),
 		"another version":             replace(derVersion0, "\x02\x01\x03"),
 		"recipients by issuer":        replace(derVersion2, "\x02\x01\x00"),
 		"another tag length":          replace(derTagLength, "\x02\x01\x0c"),
@@ -155,6 +156,28 @@ func TestHostileMessages(t *testing.T) {
 			})
 		}
 	})
+}
+
+func TestContentCipherIsStrict(t *testing.T) {
+	for _, s := range suites {
+		a := s.(suite).algorithms()
+		good := a.content + derNonceHead + "nonce of GCM" + derTagLength
+		cases := []struct {
+			name, der string
+			want      bool
+		}{
+			{"as encoded", good, true},
+			{"nothing", "", false},
+			{"cut short", good[:len(good)-1], false},
+			{"more behind", good + "\x05\x00", false},
+			{"without a tag length", a.content + "\x30\x0e\x04\x0cnonce of GCM", false},
+		}
+		for _, c := range cases {
+			if nonce, ok := a.readCipher(cryptobyte.String(c.der)); ok != c.want || ok && string(nonce) != "nonce of GCM" {
+				t.Errorf("suite %s, %s: read %q, %t", s.Name(), c.name, nonce, ok)
+			}
+		}
+	}
 }
 
 // Forms of SM2 ciphertext that the library would take, and this package doesn't:

@@ -85,10 +85,20 @@ func (k PublicKey) String() string {
 // hold: it reaches it through crypto.Signer or crypto.Decrypter, so the key can
 // live in a hardware module. It never prints more than its public name (R7.3).
 type PrivateKey struct {
-	public    PublicKey
-	signer    crypto.Signer    // set for Signing alone
+	public  PublicKey
+	private func() private // nil in the zero value
+}
+
+// private is kept inside a function for a reason: when a PrivateKey is an
+// unexported field of something that is printed, package fmt can't call its
+// methods and walks its fields instead, through pointers too. Of a function it
+// prints the address.
+type private struct {
+	signer    crypto.Signer    // set for Signing alone, and for a CA
 	decrypter crypto.Decrypter // set for Sealing alone
 }
+
+func hide(p private) func() private { return func() private { return p } }
 
 // NewSigningKey wraps a signer, such as one of a PKCS#11 module. In suite gm it
 // is given the message itself and sm2.DefaultSM2SignerOpts, in suite intl a
@@ -102,7 +112,7 @@ func NewSigningKey(suite string, signer crypto.Signer) (PrivateKey, error) {
 	if err != nil {
 		return PrivateKey{}, err
 	}
-	return PrivateKey{public: public, signer: signer}, nil
+	return PrivateKey{public: public, private: hide(private{signer: signer})}, nil
 }
 
 // NewSealingKey wraps a decrypter, such as one of a PKCS#11 module. In suite gm
@@ -117,7 +127,7 @@ func NewSealingKey(suite string, decrypter crypto.Decrypter) (PrivateKey, error)
 	if err != nil {
 		return PrivateKey{}, err
 	}
-	return PrivateKey{public: public, decrypter: decrypter}, nil
+	return PrivateKey{public: public, private: hide(private{decrypter: decrypter})}, nil
 }
 
 func publicOf(suite string, use Use, key crypto.PublicKey) (PublicKey, error) {

@@ -21,6 +21,8 @@ import (
 
 	"github.com/emmansun/gmsm/sm2"
 	"github.com/emmansun/gmsm/smx509"
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
 func TestByName(t *testing.T) {
@@ -86,6 +88,17 @@ func TestParsePublicKeyRefuses(t *testing.T) {
 	edit := func(b []byte, f func([]byte) []byte) []byte { return f(bytes.Clone(b)) }
 	notOnCurve := edit(gmSPKI, func(b []byte) []byte { b[len(b)-1] ^= 1; return b })
 	hybrid := edit(gmSPKI, func(b []byte) []byte { b[len(sm2SPKI)] = 6 | b[len(b)-1]&1; return b })
+	compressed := append([]byte(sm2SPKI), 2|gmSPKI[len(gmSPKI)-1]&1)
+	compressed = append(compressed, gmSPKI[len(sm2SPKI)+1:len(sm2SPKI)+1+sm2Coordinate]...)
+	behind := func(spki []byte) []byte {
+		var body cryptobyte.String
+		if s := cryptobyte.String(spki); !s.ReadASN1(&body, asn1.SEQUENCE) {
+			t.Fatal("not a sequence")
+		}
+		var b cryptobyte.Builder
+		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddBytes(append(bytes.Clone(body), 5, 0)) })
+		return b.BytesOrPanic()
+	}
 	infinity := append([]byte(sm2SPKI), make([]byte, sm2Point)...)
 	infinity[len(sm2SPKI)] = 4
 	cases := []struct {
@@ -101,9 +114,12 @@ func TestParsePublicKeyRefuses(t *testing.T) {
 		{"P-256", "intl", encode(&p256.PublicKey)},
 		{"off the curve", "gm", notOnCurve},
 		{"hybrid point", "gm", hybrid},
+		{"compressed point under another's head", "gm", compressed},
 		{"point at infinity", "gm", infinity},
 		{"trailing byte", "gm", append(bytes.Clone(gmSPKI), 0)},
 		{"trailing byte", "intl", append(bytes.Clone(rsaSPKI), 0)},
+		{"more behind the key", "gm", behind(gmSPKI)},
+		{"more behind the key", "intl", behind(rsaSPKI)},
 		{"cut short", "gm", gmSPKI[:len(gmSPKI)-1]},
 		{"exponent 3", "intl", encode(&rsa.PublicKey{N: n, E: 3})},
 		{"RSA-2048", "intl", encode(&rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 2047, 1), E: rsaExponent})},
@@ -138,7 +154,7 @@ func (e elsewhere) Decrypt(r io.Reader, msg []byte, opts crypto.DecrypterOpts) (
 
 func TestKeysElsewhere(t *testing.T) {
 	forSuites(t, func(t *testing.T, s Suite, k testKeys) {
-		signing, err := NewSigningKey(s.Name(), elsewhere{k.signing.signer.(heldKey)})
+		signing, err := NewSigningKey(s.Name(), elsewhere{k.signing.private().signer.(heldKey)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,7 +165,7 @@ func TestKeysElsewhere(t *testing.T) {
 		if err := s.Verify(k.signing.Public(), []byte("m"), signature); err != nil {
 			t.Error(err)
 		}
-		sealing, err := NewSealingKey(s.Name(), elsewhere{k.sealing.decrypter.(heldKey)})
+		sealing, err := NewSealingKey(s.Name(), elsewhere{k.sealing.private().decrypter.(heldKey)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,8 +183,8 @@ func TestKeysElsewhere(t *testing.T) {
 			if other.Name() == s.Name() {
 				continue
 			}
-			_, err1 := NewSigningKey(other.Name(), elsewhere{k.signing.signer.(heldKey)})
-			_, err2 := NewSealingKey(other.Name(), elsewhere{k.sealing.decrypter.(heldKey)})
+			_, err1 := NewSigningKey(other.Name(), elsewhere{k.signing.private().signer.(heldKey)})
+			_, err2 := NewSealingKey(other.Name(), elsewhere{k.sealing.private().decrypter.(heldKey)})
 			if !errors.Is(err1, ErrKey) || !errors.Is(err2, ErrKey) {
 				t.Errorf("keys of suite %s in suite %s: %v, %v", s.Name(), other.Name(), err1, err2)
 			}
@@ -181,6 +197,14 @@ func TestKeysElsewhere(t *testing.T) {
 	})
 }
 
+// inModule is a key that is reached with a PIN, which must not show either.
+type inModule struct {
+	heldKey
+	PIN string
+}
+
+const testPIN = "pin-271828"
+
 // R7.3: however a private key is printed, only its public name shows.
 func TestPrivateKeysPrintNothing(t *testing.T) {
 	forSuites(t, func(t *testing.T, s Suite, k testKeys) {
@@ -189,14 +213,23 @@ func TestPrivateKeysPrintNothing(t *testing.T) {
 			hidden PrivateKey
 			CA     CA
 		}
+		far, err1 := NewSigningKey(s.Name(), inModule{k.signing.private().signer.(heldKey), testPIN})
+		farCA, err2 := OpenCA(k.ca.Certificate(), struct {
+			crypto.Signer
+			PIN string
+		}{k.ca.private().signer, testPIN})
+		if err := errors.Join(err1, err2); err != nil {
+			t.Fatal(err)
+		}
 		values := []any{
+			far, &far, farCA, &farCA, holder{far, far, farCA}, &holder{far, far, farCA},
 			k.signing, &k.signing, k.sealing, k.ca, &k.ca,
 			holder{k.signing, k.sealing, k.ca},
 			&holder{k.signing, k.sealing, k.ca},
 			[]PrivateKey{k.signing},
 			map[string]PrivateKey{"k": k.sealing},
 		}
-		secrets := secretsOf(t, k)
+		secrets := append(secretsOf(t, k), testPIN)
 		check := func(how, text string) {
 			for _, secret := range secrets {
 				if strings.Contains(strings.ToLower(text), secret) {
@@ -209,6 +242,9 @@ func TestPrivateKeysPrintNothing(t *testing.T) {
 			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%o", "%t", "%e", "%p", "%T"} {
 				text := fmt.Sprintf(verb, v)
 				check(verb, text)
+				if named, ok := v.(fmt.Stringer); ok && verb != "%T" && verb != "%p" && text != named.String() {
+					t.Errorf("%s of %T prints %q, want its name", verb, v, text)
+				}
 				if strings.Contains(text, k.signing.Public().ID().String()) {
 					sees++
 				}
@@ -237,7 +273,7 @@ func TestPrivateKeysPrintNothing(t *testing.T) {
 func secretsOf(t *testing.T, k testKeys) []string {
 	t.Helper()
 	var numbers []*big.Int
-	for _, key := range []any{k.signing.signer, k.sealing.decrypter, k.ca.signer} {
+	for _, key := range []any{k.signing.private().signer, k.sealing.private().decrypter, k.ca.private().signer} {
 		switch key := key.(type) {
 		case *sm2.PrivateKey:
 			numbers = append(numbers, key.D)

@@ -89,12 +89,15 @@ func DecodeKey(data, passphrase []byte) (PrivateKey, error) {
 	return newPrivateKey(sc.name(), use, held)
 }
 
-// held is the key itself when it is in memory, and nil when it lives elsewhere.
+// held is the key itself, which may be no more than a way to where it lives.
 func (k PrivateKey) held() any {
-	if k.signer != nil {
-		return k.signer
+	if k.private == nil {
+		return nil
 	}
-	return k.decrypter
+	if p := k.private(); p.signer != nil {
+		return p.signer
+	}
+	return k.private().decrypter
 }
 
 // readBlock takes one PEM block of the kind, without headers, from the start.

@@ -105,6 +105,17 @@ func TestKeyFilesKeepTheirUse(t *testing.T) {
 		if _, err := DecodeCA(mixed, []byte(testPassphrase)); !errors.Is(err, ErrKey) {
 			t.Errorf("a signing key as a CA's: %v, want ErrKey", err)
 		}
+		info, err := encodeKeyInfo(Signing, k.ca.private().signer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		relabelled, err := lock(nil, s.(suite).scheme, []byte("p"), info)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := DecodeCA(append(relabelled, certificate...), []byte("p")); !errors.Is(err, ErrKey) {
+			t.Errorf("a CA's key under the use signing: %v, want ErrKey", err)
+		}
 		if _, err := DecodeCA(caKey, []byte(testPassphrase)); !errors.Is(err, ErrKeyFile) {
 			t.Errorf("a CA without its certificate: %v, want ErrKeyFile", err)
 		}
@@ -118,8 +129,7 @@ func TestKeyFilesKeepTheirUse(t *testing.T) {
 		}
 		// The cipher in clear names the suite; under the right passphrase it must
 		// still be the key's own.
-		info, err := encodeKeyInfo(Signing, k.signing.signer)
-		if err != nil {
+		if info, err = encodeKeyInfo(Signing, k.signing.private().signer); err != nil {
 			t.Fatal(err)
 		}
 		file, err := lock(nil, other.(suite).scheme, []byte("p"), info)
@@ -178,7 +188,13 @@ func hostileKeyFiles(tb testing.TB) map[string][]byte {
 		if !bytes.Contains(block.Bytes, was) {
 			tb.Fatal("this test does not find the scrypt parameters")
 		}
-		return pemOf(pemKey, bytes.Replace(block.Bytes, was, unhex(tb, n+r+p+size), 1))
+		shorter := len(was) - len(unhex(tb, n+r+p+size))
+		der := bytes.Replace(block.Bytes, was, unhex(tb, n+r+p+size), 1)
+		// Every sequence around is as much shorter; the lengths stand at fixed places.
+		for _, at := range lengthsAround(tb, block.Bytes, bytes.Index(block.Bytes, was)) {
+			der[at] -= byte(shorter)
+		}
+		return pemOf(pemKey, der)
 	}
 	replace := func(old, new string) []byte {
 		return pemOf(pemKey, bytes.Replace(block.Bytes, []byte(old), []byte(new), 1))
@@ -200,7 +216,7 @@ func hostileKeyFiles(tb testing.TB) map[string][]byte {
 		"PBES1":                   replace(derPBES2, "\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x05\x03"),
 		"SM4-CBC":                 replace(derSM4GCM, "\x06\x08\x2a\x81\x1c\xcf\x55\x01\x68\x02"),
 		"4 GiB of scrypt":         cost("0203400000", "020108", "020101", "020110"),
-		"cheap scrypt":            cost("0203004000", "020108", "020101", "020110"),
+		"cheap scrypt":            cost("02024000", "020108", "020101", "020110"),
 		"N no power of two":       cost("0203008001", "020108", "020101", "020110"),
 		"N negative":              cost("0203800000", "020108", "020101", "020110"),
 		"a large block":           cost("0203008000", "02017f", "020101", "020110"),
@@ -212,6 +228,33 @@ func hostileKeyFiles(tb testing.TB) map[string][]byte {
 		"a CA's file":             readTestFile(tb, "gm-ca.pem"),
 		"another kind of content": readTestFile(tb, "gm-answers.json"),
 	}
+}
+
+// lengthsAround gives the places of the last length bytes of all sequences that
+// hold the byte at the place given.
+func lengthsAround(tb testing.TB, der []byte, place int) []int {
+	tb.Helper()
+	var all []int
+	for at := 0; at < place; {
+		var element cryptobyte.String
+		rest := cryptobyte.String(der[at:])
+		var tag asn1.Tag
+		if !rest.ReadAnyASN1Element(&element, &tag) {
+			tb.Fatal("not DER")
+		}
+		var body cryptobyte.String
+		if again := element; !again.ReadAnyASN1(&body, &tag) {
+			tb.Fatal("not DER")
+		}
+		head := len(element) - len(body)
+		if at+len(element) <= place || tag != asn1.SEQUENCE {
+			at += len(element)
+			continue
+		}
+		all = append(all, at+head-1)
+		at += head
+	}
+	return all
 }
 
 // A hostile file gives an error before any memory or time is spent on scrypt.
@@ -262,7 +305,7 @@ func TestKeyInfoIsStrict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if use, key, err := decodeKeyInfo(good); err != nil || use != Signing || !k.signing.signer.(*sm2.PrivateKey).Equal(key) {
+	if use, key, err := decodeKeyInfo(good); err != nil || use != Signing || !k.signing.private().signer.(*sm2.PrivateKey).Equal(key) {
 		t.Fatalf("reading it back: %s, %v", use, err)
 	}
 	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
@@ -285,7 +328,7 @@ func TestKeyInfoIsStrict(t *testing.T) {
 		{"both uses", replace([]byte(derSigning), []byte("\x05\xa0"))},
 		{"another attribute", replace([]byte("\x06\x03\x55\x1d\x0f"), []byte("\x06\x03\x55\x1d\x0e"))},
 		{"another version", replace([]byte(derVersion0), []byte("\x02\x01\x01"))},
-		{"a private key of zero", replace(k.signing.signer.(*sm2.PrivateKey).D.FillBytes(make([]byte, 32)), make([]byte, 32))},
+		{"a private key of zero", replace(k.signing.private().signer.(*sm2.PrivateKey).D.FillBytes(make([]byte, 32)), make([]byte, 32))},
 		{"another public half", replace(publicHalf, append([]byte{4}, make([]byte, 64)...))},
 		{"a trailing byte", append(bytes.Clone(good), 0)},
 	}
@@ -391,7 +434,7 @@ func FuzzDecodeKeyInfo(f *testing.F) {
 		for _, held := range []struct {
 			use Use
 			key any
-		}{{Signing, k.signing.held()}, {Sealing, k.sealing.held()}, {certifying, k.ca.signer}} {
+		}{{Signing, k.signing.held()}, {Sealing, k.sealing.held()}, {certifying, k.ca.private().signer}} {
 			info, err := encodeKeyInfo(held.use, held.key)
 			if err != nil {
 				f.Fatal(err)

@@ -137,7 +137,7 @@ func TestOpenSSLUnwrapsGM(t *testing.T) {
 	}
 	o.must("pkeyutl -encrypt -inkey key.pem -in key -out theirs -pkeyopt digest:sm3")
 	theirs := o.read("theirs")
-	got, err := s.unwrap(k.sealing.decrypter, theirs)
+	got, err := s.unwrap(k.sealing.private().decrypter, theirs)
 	if err != nil || !bytes.Equal(got, key) || !s.wellWrapped(theirs) {
 		t.Errorf("OpenSSL's ciphertext %x decrypts to %x, %v", theirs, got, err)
 	}

@@ -158,7 +158,7 @@ func (s suite) Open(ctx Context, sealed []byte, key PrivateKey) (Message, error)
 // key and a failed tag look alike from outside (RFC 3218 has the reason).
 func (s suite) decrypt(env authEnveloped, wrapped []byte, key PrivateKey) (plaintext []byte, ok bool) {
 	size := s.algorithms().keySize
-	contentKey, err := s.unwrap(key.decrypter, wrapped)
+	contentKey, err := s.unwrap(key.private().decrypter, wrapped)
 	unwrapped := err == nil && len(contentKey) == size
 	if !unwrapped {
 		contentKey = make([]byte, size)

@@ -328,6 +328,8 @@ func TestNoOracle(t *testing.T) {
 				}
 			}
 		}
+		otherSuite := ctx
+		otherSuite.Suite = "another"
 		zero, other := make([]byte, a.keySize), bytes.Repeat([]byte{1}, a.keySize)
 		message2 := Message{Payload: []byte("another")}
 		cases := []struct {
@@ -343,6 +345,10 @@ func TestNoOracle(t *testing.T) {
 			}), ctx},
 			{"the tag is wrong", encode(func(env *authEnveloped) { env.tag[0] ^= 1 }), ctx},
 			{"the context is another", encode(func(*authEnveloped) {}), Context{Suite: s.Name(), Recipients: ctx.Recipients, Commitment: ctx.Commitment}},
+			{"the context is of another suite", encode(func(env *authEnveloped) {
+				env.recipients[0].wrapped = wrap(other)
+				under(other, otherSuite, m)(env)
+			}), otherSuite},
 			{"the commitment is to another message", encode(func(env *authEnveloped) {
 				env.recipients[0].wrapped = wrap(other)
 				under(other, ctx, message2)(env)
@@ -362,7 +368,10 @@ func TestNoOracle(t *testing.T) {
 			t.Errorf("a message made by hand does not open: %v", err)
 		}
 		if a.keySize == aesKeySize {
-			short := encode(func(env *authEnveloped) { env.recipients[0].wrapped = wrap(other[:16]) })
+			short := encode(func(env *authEnveloped) { // AES would take it
+				env.recipients[0].wrapped = wrap(other[:16])
+				under(other[:16], ctx, m)(env)
+			})
 			if _, err := s.Open(ctx, short, k.sealing); err != ErrOpen {
 				t.Errorf("a content key that is too short: %v", err)
 			}

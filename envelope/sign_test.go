@@ -105,7 +105,7 @@ func TestPSSSaltIsFixed(t *testing.T) {
 	k := keysOf(t, Intl())
 	msg := []byte("message")
 	digest := Intl().Sum(msg)
-	signer := k.signing.signer.(*rsa.PrivateKey)
+	signer := k.signing.private().signer.(*rsa.PrivateKey)
 	for _, length := range []int{rsa.PSSSaltLengthEqualsHash, 20, rsa.PSSSaltLengthAuto} {
 		signature, err := rsa.SignPSS(testRandom("pss"), signer, crypto.SHA256, digest[:], &rsa.PSSOptions{SaltLength: length})
 		if err != nil {

@@ -101,7 +101,7 @@ func (s suite) Sign(random io.Reader, key PrivateKey, msg []byte) ([]byte, error
 	if len(msg) == 0 {
 		return nil, fmt.Errorf("signing with %s: nothing to sign", key.public)
 	}
-	signature, err := s.sign(source(random), key.signer, msg)
+	signature, err := s.sign(source(random), key.private().signer, msg)
 	if err != nil {
 		return nil, fmt.Errorf("signing with %s: %w", key.public, err)
 	}

@@ -224,6 +224,8 @@ func TestUnreadableHoldsUpNobody(t *testing.T) {
 	swapped.Sealed = good.Sealed // sealed for another submission: its context is not this one's
 	resign(t, w, &swapped)
 	other := w.Key(t, envelope.Sealing)
+	elsewhere, he := w.Submission(t, flow.Header{Step: flow.Settle, Flow: flow.Hash{1}, Actor: chaintest.Producer, Record: flow.Hash{2}},
+		[]byte(`{"flow":"`+flow.Hash{3}.String()+`"}`))
 	h := hs
 	h.ID, _ = flow.NewID(rand.Reader)
 	h.Recipients = []flow.KeyID{other.Public().ID()}
@@ -231,9 +233,9 @@ func TestUnreadableHoldsUpNobody(t *testing.T) {
 	foreign.Header, _ = flow.Marshal(h)
 	resign(t, w, &foreign)
 
-	w.send(malformed, cancelled, swapped, foreign, good)
+	w.send(malformed, cancelled, swapped, elsewhere, foreign, good)
 	for id, want := range map[flow.ID]string{
-		hm.ID: "malformed", hc.ID: "cancellation_not_supported", hs.ID: "unopened", h.ID: "not_recipient",
+		hm.ID: "malformed", hc.ID: "cancellation_not_supported", hs.ID: "unopened", h.ID: "not_recipient", he.ID: "flow_mismatch",
 	} {
 		d := w.line.decision(t, id)
 		if d.Verdict != flow.Refused || len(d.Reasons) != 1 || d.Reasons[0].Code != want || d.Reasons[0].Zh == "" {

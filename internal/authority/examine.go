@@ -2,6 +2,7 @@ package authority
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 
 	"signalbox.dev/signalbox/contract"
@@ -17,6 +18,7 @@ const (
 	unreadableSeal     = "unopened"
 	unreadableBusiness = "unknown_business"
 	unreadablePayload  = "malformed"
+	unreadableFlow     = "flow_mismatch"
 )
 
 // examined is what the authority derives from a submission.
@@ -44,6 +46,9 @@ func (a *Authority) examine(ctx context.Context, h flow.Header, sub flow.Submiss
 	if h.Step == flow.Enrol {
 		return a.examineApplication(ctx, h, m.Payload)
 	}
+	if !names(m.Payload, h) {
+		return unreadable(unreadableFlow, "/flow"), nil
+	}
 	p, ok := a.profiles[h.Business]
 	if !ok {
 		return unreadable(unreadableBusiness, ""), nil
@@ -54,6 +59,18 @@ func (a *Authority) examine(ctx context.Context, h flow.Header, sub flow.Submiss
 	}
 	f.Business = h.Business
 	return examined{facts: f}, nil
+}
+
+// names says whether a payload is of the flow that its header names: what was
+// sealed about one flow must not be presented under another.
+func names(payload []byte, h flow.Header) bool {
+	if h.Flow.IsZero() {
+		return true
+	}
+	var p struct {
+		Flow flow.Hash `json:"flow"`
+	}
+	return json.Unmarshal(payload, &p) == nil && p.Flow == h.Flow
 }
 
 // keyFor finds the authority's key among the recipients.

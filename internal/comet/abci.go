@@ -7,6 +7,7 @@ import (
 	"time"
 
 	abci "github.com/cometbft/cometbft/abci/types"
+	"github.com/cometbft/cometbft/store"
 	"github.com/cometbft/cometbft/types"
 )
 
@@ -17,7 +18,7 @@ type abciApp struct {
 	now func() time.Time
 
 	mu   sync.Mutex
-	last time.Time // guarded by mu; time of the last block with transactions, as far as this process saw
+	last time.Time // guarded by mu; time of the last block with transactions
 	err  error     // guarded by mu; the first error of the application
 }
 
@@ -118,6 +119,24 @@ func (a *abciApp) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCo
 		return nil, a.failed("commit", err)
 	}
 	return &abci.ResponseCommit{}, nil
+}
+
+// resume finds the time of the last block with transactions, so that a clock that was
+// set back while the node was down makes no block go back. Few blocks are empty.
+func (a *abciApp) resume(s *store.BlockStore) error {
+	for h := s.Height(); h > 0 && h >= s.Base(); h-- {
+		b, err := loadStored(s, h)
+		if err != nil {
+			return err
+		}
+		if !b.Time.IsZero() {
+			a.mu.Lock()
+			a.last = b.Time
+			a.mu.Unlock()
+			return nil
+		}
+	}
+	return nil
 }
 
 // failed keeps the application's first error for Node.Run, since CometBFT turns

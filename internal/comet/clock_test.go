@@ -3,6 +3,7 @@ package comet
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -29,20 +30,35 @@ func TestBlockTimeAfterIdleNight(t *testing.T) {
 	}
 }
 
-// A clock that is set back makes no block go back, and stops nothing.
+// A clock that is set back makes no block go back, also across a restart, and
+// stops nothing.
 func TestClockSetBack(t *testing.T) {
 	clock := &fakeClock{now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
-	n, app, _ := open(t, t.TempDir(), func(c *Config) { c.Now = clock.Now })
-	for i := range 4 {
-		if _, err := app.put(t.Context(), n, fmt.Sprint("tx", i)); err != nil {
-			t.Fatal(err)
+	dir := t.TempDir()
+	var times []time.Time
+	for round := range 2 {
+		n, app, shut := open(t, dir, func(c *Config) { c.Now = clock.Now })
+		for i := range 4 {
+			if _, err := app.put(t.Context(), n, fmt.Sprint("tx", round, i)); err != nil {
+				t.Fatal(err)
+			}
+			clock.set(clock.Now().Add(-time.Hour))
 		}
-		clock.set(clock.Now().Add(-time.Hour))
+		shut()
+		times = append(times, app.times...)
 	}
-	for i := range app.times[1:] {
-		if !app.times[i+1].After(app.times[i]) {
-			t.Errorf("block times go back: %v", app.times)
+	for i := range times[1:] {
+		if !times[i+1].After(times[i]) {
+			t.Errorf("block times go back: %v", times)
 		}
+	}
+	b, err := OpenBlocks(filepath.Join(dir, "node"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if err := b.Verify(t.Context(), func(Stored) error { return nil }); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -62,6 +78,7 @@ func TestProposalsWithBadClock(t *testing.T) {
 		{"too far ahead", [][]byte{clockTx(now.Add(clockTolerance + 1)), tx}, false},
 		{"not after the last block", [][]byte{clockTx(last), tx}, false},
 		{"no clock", [][]byte{tx}, false},
+		{"no clock, but its length", [][]byte{append([]byte("x"), clockTx(now)[1:]...), tx}, false},
 		{"clock not first", [][]byte{tx, clockTx(now)}, false},
 		{"two clocks", [][]byte{clockTx(now), clockTx(now), tx}, false},
 		{"clock cut short", [][]byte{clockTx(now)[:10], tx}, false},

@@ -98,6 +98,9 @@ func (n *Node) start(ctx context.Context) (err error) {
 	if id := n.inner.GenesisDoc().ChainID; id != n.cfg.ChainID {
 		return fmt.Errorf("directory %s holds chain %s", n.cfg.Dir, id)
 	}
+	if err := n.app.resume(n.inner.BlockStore()); err != nil {
+		return err
+	}
 	// Not inner.Start, which would listen for peers besides. The switch starts
 	// mempool and consensus; close calls the node's OnStop to match.
 	if err := n.inner.Switch().Start(); err != nil {
@@ -162,8 +165,8 @@ func (n *Node) openDB(c *cfg.DBContext) (KV, error) {
 }
 
 // Run starts the node unless it has been started, waits until ctx ends or the
-// node fails, and closes it. It returns nil when ctx ended it, and otherwise
-// what stopped the chain.
+// node fails, and closes it. It returns nil when ctx ended it, what stopped the
+// chain when that failed, and ErrStopped when Close was called from elsewhere.
 func (n *Node) Run(ctx context.Context) error {
 	n.mu.RLock()
 	state := n.state
@@ -193,7 +196,8 @@ func (n *Node) Run(ctx context.Context) error {
 	return err
 }
 
-// Failed is closed when the chain has stopped by itself; Run says why.
+// Failed is closed when the chain has stopped by itself, for owners that call Start
+// alone; Run says why.
 func (n *Node) Failed() <-chan struct{} { return n.failed }
 
 // fail is called from CometBFT's goroutines and must not wait for any of them.

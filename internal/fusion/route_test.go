@@ -15,8 +15,17 @@ import (
 // R1.3: names may hold dots, which NATS reads as the borders of tokens.
 func TestSubjectsKeepNamesApart(t *testing.T) {
 	routes := []Route{
-		{"a", "b"}, {"a.b", "c"}, {"c", "a.b"}, {"b.c", "a"}, {"a", "b.c"}, {"A", "b"},
-		{"a-b", "c"}, {"a_b", "c"}, {"a..b", "c"}, {"1.2.3", "x"}, {"p.", "x"},
+		{"a", "b"},
+		{"a.b", "c"},
+		{"c", "a.b"},
+		{"b.c", "a"},
+		{"a", "b.c"},
+		{"A", "b"},
+		{"a-b", "c"},
+		{"a_b", "c"},
+		{"a..b", "c"},
+		{"1.2.3", "x"},
+		{"p.", "x"},
 	}
 	seen := map[string]Route{}
 	for _, r := range routes {

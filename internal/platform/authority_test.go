@@ -19,8 +19,9 @@ import (
 type ruling struct {
 	verdict  flow.Verdict
 	reasons  []flow.Reason
-	leaf     func(*receipt.Leaf)  // tampers with the leaf before it is logged
-	decision func(*flow.Decision) // tampers with the decision on its way
+	leaf     func(*receipt.Leaf)  // changes the leaf before it is logged
+	decision func(*flow.Decision) // changes the decision on its way
+	lie      bool                 // somebody else's answer: the authority has decided nothing
 }
 
 // authority plays fusion node, authority and supervision chain in one: it
@@ -108,8 +109,9 @@ func (a *authority) decide(s flow.Submission) (flow.Decision, error) {
 	if err != nil {
 		return flow.Decision{}, err
 	}
-	d := a.judge(h, flow.SumHash(digest[:]), m.Payload)
-	if d.Verdict != flow.Held {
+	r := a.rule(h, m.Payload)
+	d := a.judge(h, flow.SumHash(digest[:]), m.Payload, r)
+	if d.Verdict != flow.Held && !r.lie {
 		a.decided[h.ID], a.digests[h.ID] = d, digest
 	}
 	a.payloads[h.ID] = m.Payload
@@ -117,8 +119,7 @@ func (a *authority) decide(s flow.Submission) (flow.Decision, error) {
 }
 
 // judge needs mu.
-func (a *authority) judge(h flow.Header, tx flow.Hash, payload []byte) flow.Decision {
-	r := a.rule(h, payload)
+func (a *authority) judge(h flow.Header, tx flow.Hash, payload []byte, r ruling) flow.Decision {
 	if r.verdict == "" {
 		r.verdict = flow.Granted
 	}
@@ -126,7 +127,7 @@ func (a *authority) judge(h flow.Header, tx flow.Hash, payload []byte) flow.Deci
 	if h.Step == flow.Register && r.verdict == flow.Granted {
 		id = tx
 	}
-	if h.Step != flow.Enrol && r.verdict == flow.Granted {
+	if h.Step != flow.Enrol && r.verdict == flow.Granted && !r.lie {
 		next, err := flow.Next(a.states[id], h.Step, approved(payload))
 		if err != nil {
 			r.verdict, r.reasons = flow.Refused, []flow.Reason{{Code: "out_of_order", Zh: "环节次序不符", En: "out of order"}}
@@ -134,7 +135,7 @@ func (a *authority) judge(h flow.Header, tx flow.Hash, payload []byte) flow.Deci
 			a.states[id] = next
 		}
 	}
-	if r.verdict == flow.Granted {
+	if r.verdict == flow.Granted && !r.lie {
 		a.granted[id] = append(a.granted[id], h.Step)
 	}
 	l := a.leaf(h, r, id, tx)
@@ -149,6 +150,30 @@ func (a *authority) judge(h flow.Header, tx flow.Hash, payload []byte) flow.Deci
 		r.decision(&d)
 	}
 	return d
+}
+
+// ruleFor has fn decide about one step, until the returned function is called.
+func (a *authority) ruleFor(step flow.Step, fn func() ruling) (end func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.rule = func(h flow.Header, _ []byte) ruling {
+		if h.Step != step {
+			return ruling{}
+		}
+		return fn()
+	}
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.rule = func(flow.Header, []byte) ruling { return ruling{} }
+	}
+}
+
+// pushed counts pushes so far.
+func (a *authority) pushed() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.pushes
 }
 
 func (a *authority) leaf(h flow.Header, r ruling, id, tx flow.Hash) receipt.Leaf {

@@ -62,6 +62,8 @@ type world struct {
 	authority *authority
 	ledger    *memory.Ledger
 	pace      outbox.Pace
+	provider  func(payment.Provider) payment.Provider
+	chain     func(ledger.Ledger) ledger.Ledger
 
 	// Of the running platform.
 	*platform.Platform
@@ -80,7 +82,8 @@ func newWorld(tb testing.TB, changes ...func(*world)) *world {
 	w := &world{
 		tb: tb, path: filepath.Join(tb.TempDir(), "platform.db"), suite: envelope.GM(),
 		zone: time.FixedZone("Asia/Shanghai", 8*3600), faults: &faults{},
-		producers: map[string]envelope.PrivateKey{},
+		producers: map[string]envelope.PrivateKey{}, provider: func(p payment.Provider) payment.Provider { return p },
+		chain: func(l ledger.Ledger) ledger.Ledger { return l },
 		pace: outbox.Pace{
 			Retry: time.Millisecond, Resend: 30 * time.Millisecond, Longest: 60 * time.Millisecond,
 			Poll: 5 * time.Millisecond, AnchorEvery: time.Millisecond,
@@ -132,8 +135,8 @@ func (w *world) build() {
 			Signing: w.signing, Sealing: w.sealing, NetworkKey: w.network.Public(),
 			Authority: []envelope.PublicKey{w.authority.sealing.Public()}, Log: w.keys, Zone: w.zone,
 		},
-		Profile: records{}, Store: s, Ledger: faultyLedger{w.ledger, w.faults}, Transport: w.authority,
-		Producers: producers, Prices: prices{}, Provider: faultyProvider{w.sandbox, w.faults},
+		Profile: records{}, Store: s, Ledger: w.chain(faultyLedger{w.ledger, w.faults}), Transport: w.authority,
+		Producers: producers, Prices: prices{}, Provider: w.provider(faultyProvider{w.sandbox, w.faults}),
 		Clock: w.now, Pace: w.pace, Watch: 5 * time.Millisecond,
 	})
 	if err != nil {

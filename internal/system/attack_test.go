@@ -29,7 +29,12 @@ import (
 // is called.
 func open(t testing.TB, dir string, unattended bool) (s *System, stop func()) {
 	t.Helper()
-	s, err := Open(t.Context(), Config{Dir: dir, Suite: "gm", BaseURL: "http://127.0.0.1", Unattended: unattended})
+	return openSuite(t, dir, "gm", unattended)
+}
+
+func openSuite(t testing.TB, dir, suite string, unattended bool) (s *System, stop func()) {
+	t.Helper()
+	s, err := Open(t.Context(), Config{Dir: dir, Suite: suite, BaseURL: "http://127.0.0.1", Unattended: unattended})
 	must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -94,10 +94,35 @@ func TestReplay(t *testing.T) {
 
 // Whatever is altered in the stored state is found and named.
 func TestReplayFindsAlteredState(t *testing.T) {
-	cases := map[string]struct {
-		alter func(t *testing.T, kv comet.KV, s ledger.Stored)
-		want  func(s ledger.Stored) string
-	}{
+	for name, c := range alterations() {
+		t.Run(name, func(t *testing.T) {
+			dir, all := filled(t, 9)
+			kv, err := comet.OpenKV(stateDir(dir))
+			must(t, err)
+			c.alter(t, kv, all[4])
+			must(t, kv.Close())
+			report, err := Replay(t.Context(), dir, func(ledger.Stored, time.Time) error { return nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found := strings.Join(report.Differences, "\n"); !strings.Contains(found, c.want(all[4])) {
+				t.Errorf("found %q, want %q", found, c.want(all[4]))
+			}
+			if len(report.Differences) > 2 {
+				t.Errorf("one change was reported %d times: %v", len(report.Differences), report.Differences)
+			}
+		})
+	}
+}
+
+// alteration is a change of one record's state, and what is to be found of it.
+type alteration struct {
+	alter func(t *testing.T, kv comet.KV, s ledger.Stored)
+	want  func(s ledger.Stored) string
+}
+
+func alterations() map[string]alteration {
+	return map[string]alteration{
 		"a byte of a record's value": {
 			func(t *testing.T, kv comet.KV, s ledger.Stored) { flip(t, kv, recordKey(s.Key), 40) },
 			func(s ledger.Stored) string {
@@ -138,25 +163,6 @@ func TestReplayFindsAlteredState(t *testing.T) {
 			func(t *testing.T, kv comet.KV, _ ledger.Stored) { must(t, kv.SetSync([]byte(metaKey), []byte("x"))) },
 			func(ledger.Stored) string { return "altered: height" },
 		},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			dir, all := filled(t, 9)
-			kv, err := comet.OpenKV(stateDir(dir))
-			must(t, err)
-			c.alter(t, kv, all[4])
-			must(t, kv.Close())
-			report, err := Replay(t.Context(), dir, func(ledger.Stored, time.Time) error { return nil })
-			if err != nil {
-				t.Fatal(err)
-			}
-			if found := strings.Join(report.Differences, "\n"); !strings.Contains(found, c.want(all[4])) {
-				t.Errorf("found %q, want %q", found, c.want(all[4]))
-			}
-			if len(report.Differences) > 2 {
-				t.Errorf("one change was reported %d times: %v", len(report.Differences), report.Differences)
-			}
-		})
 	}
 }
 

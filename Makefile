@@ -1,0 +1,79 @@
+# Each target does its own set-up. `make` alone lists them.
+
+GO ?= $(shell command -v go 2>/dev/null || echo /usr/local/go/bin/go)
+GO_MINIMUM = 1.26
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
+DATA ?= data
+LISTEN ?= 127.0.0.1:8080
+# Flags for `go test`, such as TESTFLAGS=-v or TESTFLAGS=-short.
+TESTFLAGS ?=
+
+export CGO_ENABLED = 0
+
+.PHONY: help
+help:
+	@echo 'make run     build, run everything on $(DATA)/ at http://$(LISTEN), and play the demo set into it (Ctrl-C ends it)'
+	@echo 'make demo    build, and play the built-in prescriptions from registration to delivery'
+	@echo 'make test    vet, check formatting, run all tests'
+	@echo 'make lint    the above checks and staticcheck, gofumpt, deadcode'
+	@echo 'make bench   run all benchmarks and print their figures'
+	@echo 'make build   bin/signalbox'
+	@echo 'make clean   remove bin/; data directories stay'
+
+.PHONY: run
+run: build
+	bin/signalbox up --data '$(DATA)' --listen '$(LISTEN)' --play-demo
+
+.PHONY: demo
+demo: build
+	bin/signalbox demo
+
+.PHONY: build
+build: modules
+	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/signalbox ./cmd/signalbox
+
+.PHONY: test
+test: modules vet format
+	$(GO) test $(TESTFLAGS) ./...
+
+.PHONY: bench
+bench: modules
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: lint
+lint: modules vet format
+	$(GO) tool staticcheck ./...
+	@echo '$(GO) tool gofumpt -l'; loose=$$($(GO) tool gofumpt -l $(sources)) || exit 1; \
+	if [ -n "$$loose" ]; then echo "$$loose"; echo 'not formatted as gofumpt does: go tool gofumpt -w .'; exit 1; fi
+	@echo '$(GO) tool deadcode -test ./...'; dead=$$($(GO) tool deadcode -test ./...) || exit 1; \
+	if [ -n "$$dead" ]; then echo "$$dead"; exit 1; fi
+
+.PHONY: clean
+clean:
+	rm -rf bin
+
+# Folders with packages, so that what lies beside them (node_modules, data) is
+# not checked.
+sources = $$($(GO) list -f '{{.Dir}}' ./...)
+
+.PHONY: vet
+vet: modules
+	$(GO) vet ./...
+
+.PHONY: format
+format: go
+	@loose=$$("$$($(GO) env GOROOT)/bin/gofmt" -l $(sources)) || exit 1; \
+	if [ -n "$$loose" ]; then echo "$$loose"; echo 'not formatted: gofmt -w .'; exit 1; fi
+
+.PHONY: modules
+modules: go
+	$(GO) mod download
+
+.PHONY: go
+go:
+	@have=$$($(GO) env GOVERSION 2>/dev/null | sed 's/^go//'); \
+	if [ -z "$$have" ]; then \
+		echo 'Go $(GO_MINIMUM) or newer is needed, and there is none on the PATH or in /usr/local/go.'; \
+		echo 'Unpack it from https://go.dev/dl/ into /usr/local, or name it: make GO=/path/to/go'; exit 1; fi; \
+	if [ "$$(printf '%s\n' '$(GO_MINIMUM)' "$$have" | sort -V | head -n 1)" != '$(GO_MINIMUM)' ]; then \
+		echo "Go $(GO_MINIMUM) or newer is needed; $(GO) is $$have. See https://go.dev/dl/"; exit 1; fi

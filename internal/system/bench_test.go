@@ -1,0 +1,109 @@
+package system
+
+import (
+	"bytes"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/platform"
+	"signalbox.dev/signalbox/internal/platform/authorise"
+	"signalbox.dev/signalbox/internal/platform/event"
+	"signalbox.dev/signalbox/profile/prescription/samples"
+)
+
+// numbered gives the i-th of endlessly many records.
+func numbered(b *testing.B, template []byte, i int) []byte {
+	b.Helper()
+	const field = `"number": "`
+	at := bytes.Index(template, []byte(field))
+	if at < 0 {
+		b.Fatal("template has no number")
+	}
+	out := bytes.Clone(template[:at+len(field)])
+	out = fmt.Appendf(out, "B%08d-", i)
+	return append(out, template[at+len(field):]...)
+}
+
+// BenchmarkStep measures one registration alone, end to end: intake, sealing,
+// fusion node, decision in consensus, receipt, business chain, done.
+func BenchmarkStep(b *testing.B) {
+	s, _ := open(b, b.TempDir(), true)
+	template := sample(b, 0)
+	var parts [3]time.Duration
+	i := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		i++
+		r, err := s.Platform.Authorise.Register(b.Context(), authorise.Input{Data: numbered(b, template, i)})
+		must(b, err)
+		o, err := s.Platform.Wait(b.Context(), r.Ref)
+		must(b, err)
+		if o.Verdict != flow.Granted {
+			b.Fatalf("%s %v", o.Verdict, o.Reasons)
+		}
+		parts[0], parts[1], parts[2] = parts[0]+o.Submitting, parts[1]+o.Deciding, parts[2]+o.Storing
+	}
+	for n, name := range []string{"submitting", "deciding", "storing"} {
+		b.ReportMetric(float64(parts[n].Microseconds())/1000/float64(i), name+"-ms")
+	}
+}
+
+// BenchmarkFlows holds 64 flows at once, all from registration to delivery (six
+// steps each).
+func BenchmarkFlows(b *testing.B) {
+	for _, suite := range []string{"gm", "intl"} {
+		b.Run(suite+"/inflight=64", func(b *testing.B) { benchmarkFlows(b, suite, 64) })
+	}
+}
+
+func benchmarkFlows(b *testing.B, suite string, inFlight int) {
+	s, _ := openSuite(b, b.TempDir(), suite, false)
+	all, err := samples.All()
+	must(b, err)
+	template := all[0].Data
+	slots := make(chan struct{}, inFlight)
+	var ended sync.WaitGroup
+	go s.Platform.Events(b.Context(), 0, func(e event.Event) error {
+		if e.Step == flow.Deliver && e.Kind == event.Done {
+			<-slots
+			ended.Done()
+		}
+		return nil
+	})
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	b.ResetTimer()
+	for i := range b.N {
+		slots <- struct{}{}
+		ended.Add(1)
+		_, err := s.Platform.Authorise.Register(b.Context(), authorise.Input{Data: numbered(b, template, i)})
+		must(b, err)
+	}
+	ended.Wait()
+	b.StopTimer()
+	runtime.ReadMemStats(&after)
+	b.ReportMetric(6*float64(b.N)/b.Elapsed().Seconds(), "steps/s")
+	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(6*b.N), "allocs/step")
+	latencies(b, s)
+}
+
+// latencies reports the steps' own times.
+func latencies(b *testing.B, s *System) {
+	b.Helper()
+	flows, err := s.Platform.Flows(b.Context(), platform.Filter{Limit: 500})
+	must(b, err)
+	var ms []int64
+	for _, f := range flows {
+		for _, st := range f.Steps {
+			ms = append(ms, st.MS)
+		}
+	}
+	slices.Sort(ms)
+	b.ReportMetric(float64(ms[len(ms)/2]), "p50-ms")
+	b.ReportMetric(float64(ms[len(ms)*99/100]), "p99-ms")
+}
