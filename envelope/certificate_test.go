@@ -100,6 +100,13 @@ func TestCertificateValidity(t *testing.T) {
 		if _, err := short.Issue(nil, platform, k.signing.Public(), leafFrom.Add(-time.Second), leafTo); err == nil {
 			t.Error("a leaf is older than its CA")
 		}
+		longer := forge(t, testKeys{ca: short}, k.signing.public.key, func(c *smx509.Certificate) { c.NotAfter = leafTo.AddDate(1, 0, 0) })
+		if _, err := CheckCertificate(short.Certificate(), longer, leafTo); err != nil {
+			t.Errorf("while both are valid: %v", err)
+		}
+		if _, err := CheckCertificate(short.Certificate(), longer, leafTo.Add(time.Second)); !errors.Is(err, ErrCertificate) {
+			t.Errorf("when the CA has ended: %v, want ErrCertificate", err)
+		}
 	})
 }
 
@@ -241,6 +248,46 @@ func TestCheckCertificateLooksAtTheIssuer(t *testing.T) {
 			sha512 := forge(t, k, k.signing.public.key, func(c *smx509.Certificate) { c.SignatureAlgorithm = smx509.ECDSAWithSHA512 })
 			if _, err := CheckCertificate(k.ca.Certificate(), sha512, leafFrom); !errors.Is(err, ErrCertificate) {
 				t.Errorf("another signature algorithm: %v, want ErrCertificate", err)
+			}
+		}
+	})
+}
+
+// A CA's certificate must say that it is one, and be of a suite's key.
+func TestCAsThatAreNone(t *testing.T) {
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forSuites(t, func(t *testing.T, _ Suite, k testKeys) {
+		cases := []struct {
+			name   string
+			signer crypto.Signer
+			usage  smx509.KeyUsage
+			isCA   bool
+			want   bool
+		}{
+			{"a CA", k.ca.private().signer, smx509.KeyUsageCertSign, true, true},
+			{"not for certificates", k.ca.private().signer, smx509.KeyUsageCRLSign, true, false},
+			{"for nothing", k.ca.private().signer, 0, true, false},
+			{"no CA", k.ca.private().signer, smx509.KeyUsageCertSign, false, false},
+			{"of a P-384 key", p384, smx509.KeyUsageCertSign, true, false},
+		}
+		for _, c := range cases {
+			own, err := draft(rand.Reader, c.signer.Public(), caFrom, caTo)
+			if err != nil {
+				t.Fatal(err)
+			}
+			own.Subject = k.ca.certificate.Subject
+			own.IsCA, own.KeyUsage = c.isCA, c.usage
+			der, err := smx509.CreateCertificate(rand.Reader, own, own, c.signer.Public(), c.signer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err1 := OpenCA(der, c.signer)
+			_, err2 := CheckCertificate(der, mustIssue(t, k), leafFrom)
+			if (err1 == nil) != c.want || (err2 == nil) != c.want {
+				t.Errorf("%s: opening %v, checking %v", c.name, err1, err2)
 			}
 		}
 	})

@@ -88,7 +88,7 @@ const glance = 100 * time.Millisecond
 func (s *Server) pause(ctx context.Context, view platform.FlowView) {
 	if n := len(view.Steps); n > 0 {
 		last := view.Steps[n-1]
-		if !last.State.Final() && last.State != outbox.Lapsed {
+		if !last.State.Final() && last.State != outbox.Held {
 			if _, err := s.cfg.Platform.Wait(ctx, last.ID); err == nil {
 				return
 			}

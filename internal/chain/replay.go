@@ -74,31 +74,9 @@ func (r *replay) problem(format string, args ...any) {
 
 // run executes every block, as far as the stored blocks hold.
 func (r *replay) run(ctx context.Context) error {
-	g := r.blocks.Genesis()
-	r.Chain = g.ChainID
-	expected, err := r.app.Init(g)
-	if err != nil {
-		return fmt.Errorf("replaying genesis: %w", err)
-	}
-	var broken error
-	err = r.blocks.Verify(ctx, func(b comet.Stored) error {
-		if !bytes.Equal(b.AppHash, expected) {
-			r.problem("supervision chain, block %d: application hash is not what executing the blocks before gives", b.Height)
-		}
-		done, err := r.app.Finalize(b.Block)
-		if err != nil {
-			broken = fmt.Errorf("replaying block %d: %w", b.Height, err)
-			return broken
-		}
-		if broken = r.app.Commit(); broken != nil {
-			return broken
-		}
-		expected, r.Blocks = done.AppHash, b.Height
-		return nil
-	})
+	r.Chain = r.blocks.Genesis().ChainID
+	done, err := r.blocks.Replay(ctx, r.app, func(comet.Stored, []comet.Result) error { return nil })
 	switch {
-	case broken != nil:
-		return broken
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
@@ -106,13 +84,13 @@ func (r *replay) run(ctx context.Context) error {
 	default:
 		r.whole = true
 	}
-	r.Decisions = r.app.position().Size
+	r.Blocks, r.Decisions = done.Blocks, r.app.position().Size
 	return nil
 }
 
 // compare finds what differs between the node's database and the replayed one.
 func (r *replay) compare() error {
-	for _, prefix := range []string{statePrefix, hashPrefix} {
+	for _, prefix := range []string{statePrefix, hashPrefix, metaName} {
 		if err := r.comparePrefix(prefix); err != nil {
 			return err
 		}

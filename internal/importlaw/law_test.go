@@ -47,20 +47,21 @@ var law = map[string]rule{
 	"ledger/memory":     {allow: with(pure, "ledger")},
 	"ledger/embedded":   {allow: with(pure, "ledger", "internal/comet")},
 
-	"internal/comet":        {allow: nil},
-	"internal/chain":        {allow: with(pure, "internal/comet")},
-	"internal/fusion":       {allow: pure},
-	"internal/authority":    {allow: with(pure, "internal/fusion", "internal/chain")},
-	"internal/store":        {allow: pure},
-	"internal/platform":     {allow: with(pure, "ledger", "internal/fusion", "internal/store", "internal/platform"), forbid: []string{module + "/ledger/memory", module + "/ledger/embedded"}},
-	"internal/api":          {allow: with(pure, "ledger", "internal/platform"), forbid: []string{module + "/ledger/memory", module + "/ledger/embedded"}},
-	"internal/audit":        {allow: with(pure, "ledger"), forbid: []string{module + "/ledger/memory", module + "/ledger/embedded"}},
-	"internal/sandbox":      {allow: with(pure, "internal/platform")},
-	"internal/importlaw":    {},
-	"internal/requirements": {},
-	"internal/system":       {allow: []string{""}, forbid: []string{module + "/cmd"}}, // wiring shared by the commands
-	"cmd":                   {allow: []string{""}},
-	"test":                  {allow: []string{""}},
+	"internal/comet":           {allow: nil},
+	"internal/chain":           {allow: with(pure, "internal/comet")},
+	"internal/fusion":          {allow: pure},
+	"internal/chain/chaintest": {allow: with(pure, "internal/chain", "contracts")},
+	"internal/authority":       {allow: with(pure, "internal/fusion", "internal/chain")},
+	"internal/store":           {allow: pure},
+	"internal/platform":        {allow: with(pure, "ledger", "internal/fusion", "internal/store", "internal/platform"), forbid: []string{module + "/ledger/memory", module + "/ledger/embedded"}},
+	"internal/api":             {allow: with(pure, "ledger", "internal/platform"), forbid: []string{module + "/ledger/memory", module + "/ledger/embedded"}},
+	"internal/audit":           {allow: with(pure, "ledger"), forbid: []string{module + "/ledger/memory", module + "/ledger/embedded"}},
+	"internal/sandbox":         {allow: with(pure, "internal/platform")},
+	"internal/importlaw":       {},
+	"internal/requirements":    {},
+	"internal/system":          {allow: []string{""}, forbid: []string{module + "/cmd"}}, // wiring shared by the commands
+	"cmd":                      {allow: []string{""}},
+	"test":                     {allow: []string{""}},
 }
 
 func with(base []string, more ...string) []string { return append(slices.Clone(base), more...) }
