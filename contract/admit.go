@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -25,7 +26,8 @@ const (
 
 // Admit compiles the bundle and says whether it may take force: only types and
 // functions that are deterministic on every validator, a worst case under the
-// cost ceilings, and its own cases passed (R6.1).
+// cost ceilings, and its own cases passed (R6.1). What is wrong with a rule or a
+// case is a *PlaceError: with its line and column if the bundle was YAML.
 func (b Bundle) Admit() (*Rules, error) {
 	rules, err := b.Compile()
 	if err != nil {
@@ -34,9 +36,10 @@ func (b Bundle) Admit() (*Rules, error) {
 	if err := rules.vet(); err != nil {
 		return nil, fmt.Errorf("admitting rule bundle: %w", err)
 	}
-	for _, c := range b.Cases {
-		if err := rules.try(c); err != nil {
-			return nil, fmt.Errorf("admitting rule bundle: case %q: %w", c.Name, err)
+	for i, c := range rules.Test() {
+		if c.Wrong != "" {
+			err := within(fmt.Sprintf("case %q", c.Name), b.Cases[i].at.wrong("", errors.New(c.Wrong)))
+			return nil, fmt.Errorf("admitting rule bundle: %w", err)
 		}
 	}
 	return rules, nil
@@ -44,48 +47,86 @@ func (b Bundle) Admit() (*Rules, error) {
 
 func (r *Rules) vet() error {
 	steps := make(map[flow.Step]uint64)
+	for _, c := range r.counted {
+		for _, s := range c.Steps {
+			if steps[s] += c.writeCost(); steps[s] > maxStepCost {
+				return within("counter "+c.ID, c.at.wrong("", fmt.Errorf("brings %s over the ceiling of %d", s, maxStepCost)))
+			}
+		}
+	}
 	for i := range r.compiled {
 		rule := &r.compiled[i]
-		if err := deterministic(rule.ast.NativeRep()); err != nil {
-			return fmt.Errorf("rule %s: %w", rule.ID, err)
+		if err := rule.deterministic(); err != nil {
+			return err
 		}
 		worst, err := r.cost(rule)
 		if err != nil {
-			return fmt.Errorf("rule %s: estimating its cost: %w", rule.ID, err)
+			return rule.wrongAt(0, fmt.Errorf("estimating its cost: %w", err))
 		}
 		if worst > maxRuleCost {
-			return fmt.Errorf("rule %s: may cost %d, the ceiling is %d", rule.ID, worst, maxRuleCost)
+			return rule.wrongAt(0, fmt.Errorf("may cost %d, the ceiling is %d", worst, maxRuleCost))
 		}
 		for _, s := range rule.Steps {
 			if steps[s] += worst; steps[s] > maxStepCost {
-				return fmt.Errorf("rule %s: brings the rules of %s over the ceiling of %d", rule.ID, s, maxStepCost)
+				return rule.wrongAt(0, fmt.Errorf("brings the rules of %s over the ceiling of %d", s, maxStepCost))
 			}
 		}
 	}
 	return nil
 }
 
-// cost is what the rule costs at most, whatever the facts.
+// cost is what the rule costs at most, whatever the facts: what CEL's
+// operations cost, and each counter that it reads once for the submission.
 func (r *Rules) cost(rule *compiledRule) (uint64, error) {
-	estimate, err := r.env.EstimateCost(rule.ast, sizes{r.parameters})
-	return estimate.Max, err
+	estimate, err := r.env.EstimateCost(rule.ast, sizes{r.parameters, r.counters})
+	worst := estimate.Max
+	for _, name := range slices.Sorted(maps.Keys(rule.names())) {
+		if c, ok := r.counters[name]; ok && !c.each {
+			worst = max(worst, worst+c.readCost()) // the sum, unless it wraps
+		}
+	}
+	return worst, err
+}
+
+// names gives the variables and functions that the rule uses, by qualified name.
+func (c *compiledRule) names() map[string]bool {
+	used := make(map[string]bool)
+	for _, r := range c.ast.NativeRep().ReferenceMap() {
+		if r.Name != "" {
+			used[r.Name] = true
+		}
+		for _, overload := range r.OverloadIDs {
+			if id, ok := strings.CutPrefix(overload, overloadOf("")); ok {
+				used["counters."+id] = true
+			}
+		}
+	}
+	return used
 }
 
 // deterministic refuses every expression that holds a value of another type
 // than those of facts and parameters, or builds a struct of its own.
-func deterministic(a *ast.AST) error {
-	for _, id := range slices.Sorted(maps.Keys(a.TypeMap())) {
-		if t := a.GetType(id); !plainType(t) {
-			return fmt.Errorf("uses the type %s", t)
+func (c *compiledRule) deterministic() error {
+	a := c.ast.NativeRep()
+	var err error
+	wrong := func(id int64, what error) {
+		if err == nil {
+			err = c.wrongAt(offsetOf(c.When, a.SourceInfo().GetStartLocation(id)), what)
 		}
 	}
-	var err error
+	for _, id := range slices.Sorted(maps.Keys(a.TypeMap())) {
+		if t := a.GetType(id); !plainType(t) {
+			wrong(id, fmt.Errorf("uses the type %s", t))
+		}
+	}
 	ast.PreOrderVisit(a.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
-		switch {
-		case e.Kind() == ast.StructKind:
-			err = errors.New("builds a struct")
-		case e.Kind() == ast.CallKind && comparesStructs(a, e.AsCall()):
-			err = errors.New("compares whole structs")
+		if e.Kind() == ast.StructKind {
+			wrong(e.ID(), errors.New("builds a struct"))
+		}
+	}))
+	ast.PreOrderVisit(a.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() == ast.CallKind && comparesStructs(a, e.AsCall()) {
+			wrong(e.ID(), errors.New("compares whole structs"))
 		}
 	}))
 	return err

@@ -100,7 +100,9 @@ func BenchmarkRules(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		rules.Evaluate(flow.Order, facts)
+		if _, err := rules.Evaluate(nil, flow.Order, facts, 0); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

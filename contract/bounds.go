@@ -34,8 +34,13 @@ func (f *Facts) outOfBounds() string {
 			return t.name
 		}
 	}
-	if !tagsInBounds(f.Tags) {
-		return "tags"
+	for _, t := range []struct {
+		name string
+		tags []string
+	}{{"tags", f.Tags}, {"record_tags", f.RecordTags}, {"reviewer_tags", f.ReviewerTags}, {"producer_tags", f.ProducerTags}} {
+		if !tagsInBounds(t.tags) {
+			return t.name
+		}
 	}
 	for i, item := range f.Items {
 		if len(item.Item) > maxText || !tagsInBounds(item.Tags) {
@@ -61,6 +66,7 @@ func tagsInBounds(tags []string) bool {
 // Whatever it does not know counts as unbounded.
 type sizes struct {
 	parameters map[string]any
+	counters   map[string]*counting
 }
 
 // EstimateSize implements cost.Estimator.
@@ -75,7 +81,7 @@ func (s sizes) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
 	switch last := path[len(path)-1]; {
 	case last == "items":
 		return &cost.SizeEstimate{Max: maxItems}
-	case last == "tags":
+	case last == "tags", last == "record_tags", last == "reviewer_tags", last == "producer_tags":
 		return &cost.SizeEstimate{Max: maxTags}
 	case path[0] == "facts" && last == "unreadable_path":
 		return &cost.SizeEstimate{Max: maxPath}
@@ -87,9 +93,24 @@ func (s sizes) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
 }
 
 // EstimateCallCost implements cost.Estimator: every function is priced as the
-// library prices it.
-func (sizes) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNode) *cost.CallEstimate {
+// library prices it, but for counters by item.
+func (s sizes) EstimateCallCost(name, _ string, _ *cost.AstNode, _ []cost.AstNode) *cost.CallEstimate {
+	if c, ok := s.counters[name]; ok {
+		return &cost.CallEstimate{CostEstimate: cost.Estimate{Min: 1, Max: c.readCost()}}
+	}
 	return nil
+}
+
+// readCost is what reading the counter under one key costs at most: finding it
+// in the state, and adding up its days.
+func (c *counting) readCost() uint64 { return 50 + 2*uint64(c.Window) }
+
+// writeCost is what counting one step costs at most.
+func (c *counting) writeCost() uint64 {
+	if c.each {
+		return maxItems * 2 * c.readCost()
+	}
+	return 2 * c.readCost()
 }
 
 // sizeOf is the size of a parameter, or of the largest of its elements.

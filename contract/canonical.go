@@ -8,8 +8,12 @@ import (
 	"signalbox.dev/signalbox/flow"
 )
 
-// canonicalFormat names the canonical form; another form gets another name.
-const canonicalFormat = "signalbox/rules/v1"
+// The names of the canonical forms. Bundles without counters keep to the
+// first, and so to the addresses that they have always had.
+const (
+	canonicalFormat = "signalbox/rules/v1"
+	countersFormat  = "signalbox/rules/v2" // with counters
+)
 
 // The canonical form: deterministic CBOR of these arrays. Comments, key order
 // and layout of the YAML leave no trace in it; the order of rules does.
@@ -21,6 +25,29 @@ type canonicalBundle struct {
 	Parameters []canonicalParameter // sorted by name
 	Rules      []canonicalRule
 	Cases      []canonicalCase
+}
+
+// countersBundle is the form of bundles with counters.
+type countersBundle struct {
+	_ struct{} `cbor:",toarray"`
+
+	Format     string
+	Contract   string
+	Parameters []canonicalParameter
+	Rules      []canonicalRule
+	Cases      []canonicalCase
+	Counters   []canonicalCounter // in the bundle's order
+	Given      []map[string]any   // what the counters say in each case
+}
+
+type canonicalCounter struct {
+	_ struct{} `cbor:",toarray"`
+
+	ID     string
+	Sum    string
+	By     []string
+	Window int64 // days
+	Steps  []flow.Step
 }
 
 type canonicalParameter struct {
@@ -70,11 +97,30 @@ func (b Bundle) Canonical() ([]byte, error) {
 		rules := append([]string{}, k.Want.Rules...) // none is an empty list, not null
 		c.Cases = append(c.Cases, canonicalCase{Name: k.Name, Step: k.Step, Facts: k.Facts, Verdict: k.Want.Verdict, Rules: rules})
 	}
-	data, err := flow.Marshal(c)
+	data, err := flow.Marshal(b.form(c))
 	if err != nil {
 		return nil, fmt.Errorf("encoding rule bundle: %w", err)
 	}
 	return data, nil
+}
+
+// form gives c, with counters if the bundle has some.
+func (b Bundle) form(c canonicalBundle) any {
+	if len(b.Counters) == 0 {
+		return c
+	}
+	with := countersBundle{Format: countersFormat, Contract: c.Contract, Parameters: c.Parameters, Rules: c.Rules, Cases: c.Cases}
+	for _, k := range b.Counters {
+		with.Counters = append(with.Counters, canonicalCounter{ID: k.ID, Sum: k.Sum, By: k.By, Window: k.Window, Steps: k.Steps})
+	}
+	for _, k := range b.Cases {
+		given := k.Counters
+		if given == nil {
+			given = map[string]any{} // none is an empty map, not null
+		}
+		with.Given = append(with.Given, given)
+	}
+	return with
 }
 
 // Address is the bundle's address: SHA-256 of its canonical form (R6.1).

@@ -11,43 +11,89 @@ import (
 	"signalbox.dev/signalbox/flow"
 )
 
-// try evaluates one of the bundle's own cases.
-func (r *Rules) try(c Case) error {
-	facts, err := c.facts()
-	if err != nil {
-		return err
-	}
-	found := r.Evaluate(c.Step, &facts)
-	for _, x := range found.Refusals {
-		if x.Code == "rule_error" {
-			return fmt.Errorf("rule %s fails to evaluate", x.Path)
-		}
-	}
-	if got := found.Verdict(); got != c.Want.Verdict {
-		return fmt.Errorf("is %s, want %s", got, c.Want.Verdict)
-	}
-	hit := found.rules()
-	for _, rule := range r.bundle.Rules {
-		got, want := slices.Contains(hit, rule.ID), slices.Contains(c.Want.Rules, rule.ID)
-		switch {
-		case got && !want:
-			return fmt.Errorf("is hit by rule %s, which it does not want", rule.ID)
-		case want && !got:
-			return fmt.Errorf("is not hit by rule %s", rule.ID)
-		}
-	}
-	return nil
+// CaseResult is what the rules make of one of the bundle's cases.
+type CaseResult struct {
+	Name    string       `json:"name"`
+	Step    flow.Step    `json:"step"`
+	Verdict flow.Verdict `json:"verdict"`         // what it came to
+	Rules   []string     `json:"rules"`           // that hit, in the bundle's order, whatever their effect and mode
+	Line    int          `json:"line,omitempty"`  // of the case in the YAML
+	Wrong   string       `json:"wrong,omitempty"` // how that differs from what the case wants; empty: passed
 }
 
-// rules gives the ids of all rules that hit, whatever their effect and mode.
-func (f Findings) rules() []string {
-	var ids []string
-	for _, reasons := range [][]flow.Reason{f.Refusals, f.Holds} {
-		for _, r := range reasons {
-			ids = append(ids, r.Code)
+// Test evaluates the bundle's own cases and reports each, passed or not.
+func (r *Rules) Test() []CaseResult {
+	all := make([]CaseResult, 0, len(r.bundle.Cases))
+	for _, c := range r.bundle.Cases {
+		all = append(all, r.try(c))
+	}
+	return all
+}
+
+// try evaluates one of the bundle's own cases.
+func (r *Rules) try(c Case) CaseResult {
+	result := CaseResult{Name: c.Name, Step: c.Step, Rules: []string{}}
+	if n := c.at[""]; n != nil {
+		result.Line = n.Line
+	}
+	facts, err := c.facts()
+	if err != nil {
+		result.Wrong = err.Error()
+		return result
+	}
+	found, err := r.evaluate(r.activation(c.Step, &facts, c.given), 0)
+	if err != nil { // a case's counters don't fail
+		result.Wrong = err.Error()
+		return result
+	}
+	hit := found.rules()
+	result.Verdict = found.Verdict()
+	for _, rule := range r.bundle.Rules {
+		if slices.Contains(hit, rule.ID) {
+			result.Rules = append(result.Rules, rule.ID)
 		}
 	}
-	return slices.Concat(ids, f.Flags, f.Observed)
+	result.Wrong = c.Want.against(r.bundle, found, result)
+	return result
+}
+
+// against says how a result differs from what is wanted; empty if it does not.
+func (w Want) against(b Bundle, found Findings, got CaseResult) string {
+	for _, x := range found.Refusals {
+		if x.Code == "rule_error" {
+			return fmt.Sprintf("rule %s fails to evaluate", x.Path)
+		}
+	}
+	if got.Verdict != w.Verdict {
+		return fmt.Sprintf("is %s, want %s", got.Verdict, w.Verdict)
+	}
+	for _, rule := range b.Rules {
+		has, want := slices.Contains(got.Rules, rule.ID), slices.Contains(w.Rules, rule.ID)
+		switch {
+		case has && !want:
+			return fmt.Sprintf("is hit by rule %s, which it does not want", rule.ID)
+		case want && !has:
+			return fmt.Sprintf("is not hit by rule %s", rule.ID)
+		}
+	}
+	return ""
+}
+
+// given answers for counters what the case says; what it leaves out is 0. A
+// counter by item has the item as the last part of its key or before it.
+func (c Case) given(k *counting, parts []string) (int64, error) {
+	switch v := c.Counters[k.ID].(type) {
+	case int64:
+		return v, nil
+	case map[string]any:
+		for i, name := range k.By {
+			if strings.HasPrefix(name, ofItem) {
+				n, _ := v[parts[i]].(int64)
+				return n, nil
+			}
+		}
+	}
+	return 0, nil
 }
 
 // facts builds what the case describes, and checks it as submitted facts are.

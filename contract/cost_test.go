@@ -51,7 +51,7 @@ func actualCost(t *testing.T, r *Rules, facts *Facts) uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, details, _ := p.Eval(&activation{facts: r.adapter.NativeToValue(facts), step: "review.request", parameters: r.parameters})
+	_, details, _ := p.Eval(r.activation(flow.ReviewRequest, facts, nil))
 	if details == nil || details.ActualCost() == nil {
 		t.Fatal("the cost was not tracked")
 	}
@@ -87,8 +87,8 @@ func FuzzExpression(f *testing.F) {
 		if err != nil {
 			return
 		}
-		r.Evaluate(flow.Order, facts)
-		r.Evaluate(flow.Order, &Facts{})
+		r.Evaluate(nil, flow.Order, facts, 0)
+		r.Evaluate(nil, flow.Order, &Facts{}, 0)
 		worst, err := r.cost(&r.compiled[0])
 		if err != nil {
 			t.Fatal(err)
@@ -112,7 +112,7 @@ func BenchmarkWorstCase(b *testing.B) {
 	facts := largest()
 	b.ReportAllocs()
 	for b.Loop() {
-		r.Evaluate(flow.Order, facts)
+		r.Evaluate(nil, flow.Order, facts, 0)
 	}
 	b.ReportMetric(float64(worst), "cost")
 }

@@ -3,6 +3,7 @@ package contract
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"signalbox.dev/signalbox/flow"
 )
@@ -46,7 +47,7 @@ func New(s State) (*Contract, error) {
 	if c.rules.address != inForce.Address {
 		return nil, fmt.Errorf("loading contract: bundle %s has the address %s", inForce.Address, c.rules.address)
 	}
-	c.version = inForce.Version
+	c.rules, c.version = c.rules.InZone(c.params.ZoneOffset), inForce.Version
 	return c, nil
 }
 
@@ -180,6 +181,12 @@ func (x *examination) withinBounds() ([]flow.Reason, error) {
 
 // withinRules applies the rule bundle.
 func (x *examination) withinRules() ([]flow.Reason, error) {
-	x.found = x.c.rules.Evaluate(x.r.Header.Step, &x.r.Facts)
-	return append(x.found.Refusals, x.found.Holds...), nil
+	if err := complete(x.s, x.r.Header.Step, x.flow, &x.r.Facts); err != nil {
+		return nil, err
+	}
+	var err error
+	if x.found, err = x.c.rules.Evaluate(x.s, x.r.Header.Step, &x.r.Facts, x.r.Now); err != nil {
+		return nil, err
+	}
+	return slices.Concat(x.found.Refusals, x.found.Holds), nil
 }

@@ -42,6 +42,12 @@ type Facts struct {
 
 	// Enrol carries what an enrolment asks for; nil otherwise.
 	Enrol *Identity
+
+	// What the chain knows itself. No submission brings these: they are not
+	// encoded, and Decide fills them in from the state (Complete).
+	ReviewerTags []string `cel:"reviewer_tags" cbor:"-"` // of the identity that reviews or has approved, sorted
+	ProducerTags []string `cel:"producer_tags" cbor:"-"` // of the identity that makes up the order, sorted
+	RecordTags   []string `cel:"record_tags" cbor:"-"`   // of the flow's record, as it was registered
 }
 
 // ItemFacts describe one item of a record or order.

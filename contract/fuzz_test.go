@@ -40,8 +40,8 @@ func FuzzBundle(f *testing.F) {
 			return
 		}
 		for _, step := range flow.Steps() {
-			rules.Evaluate(step, &contract.Facts{})
-			rules.Evaluate(step, &contract.Facts{Amount: 1, Tags: []string{"a"}, Items: []contract.ItemFacts{{Quantity: -1}}})
+			rules.Evaluate(mapState{}, step, &contract.Facts{}, 0)
+			rules.Evaluate(mapState{}, step, &contract.Facts{Amount: 1, Tags: []string{"a"}, Items: []contract.ItemFacts{{Quantity: -1}}}, 0)
 		}
 	})
 }

@@ -7,6 +7,9 @@ import "signalbox.dev/signalbox/flow"
 func (x *examination) grant() (Decision, error) {
 	d := x.decision(flow.Granted, BasisRules)
 	step := x.r.Header.Step
+	if err := x.count(); err != nil {
+		return Decision{}, err
+	}
 	if step == flow.Enrol {
 		return d, putIdentity(x.s, *x.enrolled())
 	}
@@ -36,13 +39,22 @@ func (x *examination) grant() (Decision, error) {
 	return d, store(x.s, flowKey(d.Flow), x.flow)
 }
 
+// count lets the counters of the bundle count the step, and the rules that are
+// only observed their hits (R6.4).
+func (x *examination) count() error {
+	if err := x.c.rules.Count(x.s, x.r.Header.Step, &x.r.Facts, x.r.Now); err != nil {
+		return err
+	}
+	return x.c.rules.CountObserved(x.s, x.found)
+}
+
 // open begins the flow of a registered record (R1.4, R1.6).
 func (x *examination) open() error {
 	h, f := x.r.Header, x.r.Facts
 	x.flow = FlowState{
 		Platform: h.Platform, Network: h.Network, Business: h.Business,
 		Record: f.Record, Subject: f.Subject, Originator: f.Originator,
-		Lines: lines(f.Items), ExpiresOn: f.ExpiresOn,
+		Lines: lines(f.Items), ExpiresOn: f.ExpiresOn, Tags: f.Tags,
 	}
 	return store(x.s, recordKey(f.Record), recordState{Flow: x.r.Tx, Platform: h.Platform, Content: f.Content})
 }

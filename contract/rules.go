@@ -2,15 +2,10 @@ package contract
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
 
 	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/common/env"
-	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
-	"cel.dev/cel-go/common/types/ref"
-	"cel.dev/cel-go/ext"
 
 	"signalbox.dev/signalbox/flow"
 )
@@ -19,24 +14,48 @@ import (
 type Rules struct {
 	bundle     Bundle
 	address    flow.Hash
+	zone       int64 // seconds east of UTC, in which the authority's day begins
 	env        *cel.Env
 	adapter    types.Adapter
-	parameters map[string]any // by the name that expressions use, "params.max_days"
+	parameters map[string]any       // by the name that expressions use, "params.max_days"
+	counters   map[string]*counting // likewise, "counters.orders"
+	counted    []*counting          // in the bundle's order
 	compiled   []compiledRule
+	of         map[flow.Step][]*compiledRule // in the bundle's order
 }
 
 type compiledRule struct {
 	Rule
 	ast     *cel.Ast
 	program cel.Program
+	refusal flow.Reason // for when it fails
+}
+
+// Bundle is what the rules were compiled from. It shares memory with them:
+// nobody changes it.
+func (r *Rules) Bundle() Bundle { return r.bundle }
+
+// Address is the bundle's address (R6.1).
+func (r *Rules) Address() flow.Hash { return r.address }
+
+// InZone gives the same rules with the authority's day at an offset in seconds
+// east of UTC; without it the day is that of Genesis's default, +08:00.
+func (r *Rules) InZone(offset int64) *Rules {
+	in := *r
+	in.zone = offset
+	return &in
 }
 
 // Findings are what the rules say of one submission, in the bundle's order.
 type Findings struct {
 	Refusals []flow.Reason
 	Holds    []flow.Reason
-	Flags    []string // ids of rules with effect flag that hit
+	Flags    []string // ids of rules with effect flag or list that hit
 	Observed []string // ids of rules in mode observe that hit, or that failed, then with ":error"
+	// Lists are entries for the abnormal-transaction list, one for each rule
+	// with effect list that hit, with the rule's id as their basis. Their Key, the
+	// flow, is the caller's to set: rules don't know it.
+	Lists []Entry
 }
 
 // Verdict is what the findings come to: one refusal outweighs every hold.
@@ -53,185 +72,135 @@ func (f Findings) Verdict() flow.Verdict {
 
 // Evaluate puts the facts of one submission to every rule of its step. A rule
 // that fails to evaluate (an overflow, a division by zero) refuses: the
-// contract fails closed. The facts must be within Facts' bounds.
-func (r *Rules) Evaluate(step flow.Step, facts *Facts) Findings {
+// contract fails closed. The facts must be within Facts' bounds and complete
+// (Complete). Now is the block's time in Unix seconds. The error is a failure of
+// the storage only.
+func (r *Rules) Evaluate(s State, step flow.Step, facts *Facts, now int64) (Findings, error) {
+	var count counts
+	if len(r.counted) > 0 {
+		count = r.stored(s, now)
+	}
+	return r.evaluate(r.activation(step, facts, count), now)
+}
+
+func (r *Rules) evaluate(vars *activation, now int64) (Findings, error) {
 	var found Findings
-	vars := &activation{facts: r.adapter.NativeToValue(facts), step: types.String(step), parameters: r.parameters}
-	for i := range r.compiled {
-		rule := &r.compiled[i]
-		if !slices.Contains(rule.Steps, step) {
-			continue
-		}
+	for _, rule := range r.of[flow.Step(vars.step)] {
 		out, _, err := rule.program.Eval(vars)
 		hit, isBool := out.(types.Bool)
-		failed := err != nil || !isBool
-		switch {
-		case rule.Mode == Observe && failed:
-			found.Observed = append(found.Observed, rule.ID+":error")
-		case failed:
-			found.Refusals = append(found.Refusals, reason("rule_error", rule.ID, rule.ID))
-		case !bool(hit):
-		case rule.Mode == Observe:
-			found.Observed = append(found.Observed, rule.ID)
-		case rule.Effect == Flag:
-			found.Flags = append(found.Flags, rule.ID)
-		case rule.Effect == Hold:
-			found.Holds = append(found.Holds, rule.reason())
-		default:
-			found.Refusals = append(found.Refusals, rule.reason())
+		found.add(rule, outcomeOf(bool(hit), err != nil || !isBool), now)
+	}
+	if vars.failed != nil {
+		return Findings{}, fmt.Errorf("reading counters: %w", vars.failed)
+	}
+	return found, nil
+}
+
+// Outcome is what one rule made of one submission.
+type Outcome string
+
+// The outcomes.
+const (
+	Hit    Outcome = "hit"
+	Clear  Outcome = "clear"
+	Failed Outcome = "failed" // could not be evaluated, and so counts as a refusal
+)
+
+func outcomeOf(hit, failed bool) Outcome {
+	switch {
+	case failed:
+		return Failed
+	case hit:
+		return Hit
+	default:
+		return Clear
+	}
+}
+
+// add notes what a rule came to.
+func (f *Findings) add(rule *compiledRule, o Outcome, now int64) {
+	switch {
+	case o == Clear:
+	case rule.Mode == Observe && o == Failed:
+		f.Observed = append(f.Observed, rule.ID+":error")
+	case rule.Mode == Observe:
+		f.Observed = append(f.Observed, rule.ID)
+	case o == Failed:
+		f.Refusals = append(f.Refusals, rule.refusal)
+	case rule.Effect == Flag:
+		f.Flags = append(f.Flags, rule.ID)
+	case rule.Effect == Listing:
+		f.Flags = append(f.Flags, rule.ID)
+		f.Lists = append(f.Lists, rule.entry(now))
+	case rule.Effect == Hold:
+		f.Holds = append(f.Holds, rule.reason())
+	default:
+		f.Refusals = append(f.Refusals, rule.reason())
+	}
+}
+
+// rules gives the ids of all rules that hit, whatever their effect and mode.
+func (f Findings) rules() []string {
+	var ids []string
+	for _, reasons := range [][]flow.Reason{f.Refusals, f.Holds} {
+		for _, r := range reasons {
+			ids = append(ids, r.Code)
 		}
 	}
-	return found
+	return slices.Concat(ids, f.Flags, f.Observed)
 }
 
 func (r Rule) reason() flow.Reason {
 	return flow.Reason{Code: r.ID, Zh: r.Message.Zh, En: r.Message.En}
 }
 
-// activation resolves the names that expressions may use.
-type activation struct {
-	facts      ref.Val
-	step       types.String
-	parameters map[string]any
-}
-
-func (a *activation) ResolveName(name string) (any, bool) {
-	switch name {
-	case "facts":
-		return a.facts, true
-	case "step":
-		return a.step, true
-	default:
-		v, ok := a.parameters[name]
-		return v, ok
+// entry is what a rule with effect list puts on the list of abnormal
+// transactions, but for the flow.
+func (r Rule) entry(now int64) Entry {
+	why := r.Message.Zh + " / " + r.Message.En
+	if len(why) > maxMessage {
+		why = r.Message.Zh
 	}
+	return Entry{List: AbnormalTransactions, From: now, Reason: why, Basis: r.ID}
 }
-
-func (*activation) Parent() cel.Activation { return nil }
 
 // Compile checks and plans the rules. It does not ask whether they are fit to
-// take force; Admit does.
+// take force; Admit does. What is wrong with a rule is a *PlaceError.
 func (b Bundle) Compile() (*Rules, error) {
 	address, err := b.Address()
 	if err != nil {
 		return nil, err
 	}
-	e, parameters, err := b.environment()
-	if err != nil {
+	rules := &Rules{bundle: b, address: address, zone: defaultZoneOffset, of: make(map[flow.Step][]*compiledRule)}
+	if err := rules.prepare(); err != nil {
 		return nil, fmt.Errorf("preparing rules: %w", err)
 	}
-	rules := &Rules{bundle: b, address: address, env: e, adapter: e.CELTypeAdapter(), parameters: parameters}
+	rules.compiled = make([]compiledRule, 0, len(b.Rules))
 	for _, r := range b.Rules {
-		ast, issues := e.Compile(r.When)
-		if err := issues.Err(); err != nil {
-			return nil, fmt.Errorf("rule %s: %w", r.ID, err)
-		}
-		if t := ast.OutputType(); !t.IsExactType(cel.BoolType) {
-			return nil, fmt.Errorf("rule %s: gives %s, want bool", r.ID, t)
-		}
-		program, err := e.Program(ast, cel.EvalOptions(cel.OptOptimize))
+		c, err := rules.compile(r)
 		if err != nil {
-			return nil, fmt.Errorf("rule %s: %w", r.ID, err)
+			return nil, err
 		}
-		rules.compiled = append(rules.compiled, compiledRule{Rule: r, ast: ast, program: program})
+		rules.compiled = append(rules.compiled, c)
+		for _, s := range r.Steps {
+			rules.of[s] = append(rules.of[s], &rules.compiled[len(rules.compiled)-1])
+		}
 	}
 	return rules, nil
 }
 
-// Limits of one expression's form; the default ones of the parser are wider.
-const (
-	maxNodes     = 2000 // after macros are expanded
-	maxRecursion = 32
-)
-
-// costModel pins the rules of cost estimation, so that an upgrade of the CEL
-// library can't change which bundles are admitted.
-const costModel = 1
-
-// environment declares what expressions may use: the types and functions below
-// and nothing else. What is left out is left out for determinism (floating
-// point, time, maps, regular expressions) or because it has no bounded cost.
-func (b Bundle) environment() (*cel.Env, map[string]any, error) {
-	options := []cel.EnvOption{
-		cel.StdLib(cel.StdLibSubset(&env.LibrarySubset{
-			IncludeMacros:    []string{operators.Has, operators.All, operators.Exists, operators.ExistsOne, operators.Map, operators.Filter},
-			IncludeFunctions: functions(),
-		})),
-		ext.NativeTypes(reflect.TypeFor[*Facts](), ext.ParseStructField(factName)),
-		cel.Variable("facts", cel.ObjectType(factsType)),
-		cel.Variable("step", cel.StringType),
-		cel.HomogeneousAggregateLiterals(),
-		cel.CostModelVersion(costModel),
-		cel.ParserExpressionSizeLimit(maxExpression),
-		cel.ParserRecursionLimit(maxRecursion),
-		cel.ExpressionNodeLimit(maxNodes),
+func (r *Rules) compile(rule Rule) (compiledRule, error) {
+	tree, issues := r.env.Compile(rule.When)
+	if issues.Err() != nil {
+		first := issues.Errors()[0]
+		return compiledRule{}, rule.wrongAt(offsetOf(rule.When, first.Location), fmt.Errorf("%s", plainWords(first.Message)))
 	}
-	parameters := make(map[string]any, len(b.Parameters))
-	for name, v := range b.Parameters {
-		t, err := parameterType(v)
-		if err != nil {
-			return nil, nil, fmt.Errorf("parameter %s: %w", name, err)
-		}
-		options = append(options, cel.Variable("params."+name, t))
-		parameters["params."+name] = types.DefaultTypeAdapter.NativeToValue(v)
+	if t := tree.OutputType(); !t.IsExactType(cel.BoolType) {
+		return compiledRule{}, rule.wrongAt(0, fmt.Errorf("gives %s, want bool", t))
 	}
-	e, err := cel.NewCustomEnv(options...)
-	return e, parameters, err
-}
-
-func functions() []*env.Function {
-	names := []string{
-		operators.Conditional, operators.LogicalAnd, operators.LogicalOr, operators.LogicalNot, operators.NotStrictlyFalse,
-		operators.Equals, operators.NotEquals, operators.Less, operators.LessEquals, operators.Greater, operators.GreaterEquals,
-		operators.Add, operators.Subtract, operators.Multiply, operators.Divide, operators.Modulo, operators.Negate,
-		operators.Index, operators.In,
-		"size", "startsWith", "endsWith", "contains",
+	program, err := r.env.Program(tree, cel.EvalOptions(cel.OptOptimize))
+	if err != nil {
+		return compiledRule{}, rule.wrongAt(0, err)
 	}
-	all := make([]*env.Function, 0, len(names))
-	for _, n := range names {
-		all = append(all, env.NewFunction(n))
-	}
-	return all
-}
-
-// The names of the fact types in expressions.
-const (
-	factsType = "contract.Facts"
-	itemType  = "contract.ItemFacts"
-)
-
-// factName is a field's name in expressions; fields without one are hidden.
-func factName(f reflect.StructField) string {
-	if name := f.Tag.Get("cel"); name != "" {
-		return name
-	}
-	return "-"
-}
-
-// parameterType gives the CEL type of a parameter's value.
-func parameterType(v any) (*cel.Type, error) {
-	switch v := v.(type) {
-	case int64:
-		return cel.IntType, nil
-	case bool:
-		return cel.BoolType, nil
-	case string:
-		return cel.StringType, nil
-	case []any:
-		if len(v) == 0 {
-			return cel.ListType(cel.StringType), nil
-		}
-		first, err := parameterType(v[0])
-		if err != nil || first.Kind() == cel.ListKind {
-			return nil, fmt.Errorf("a list holds integers, texts, or true and false")
-		}
-		for _, e := range v[1:] {
-			if t, err := parameterType(e); err != nil || !t.IsExactType(first) {
-				return nil, fmt.Errorf("a list holds values of one kind")
-			}
-		}
-		return cel.ListType(first), nil
-	default:
-		return nil, fmt.Errorf("want an integer, a text, true, false, or a list of them")
-	}
+	return compiledRule{Rule: rule, ast: tree, program: program, refusal: reason("rule_error", rule.ID, rule.ID)}, nil
 }

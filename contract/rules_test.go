@@ -176,7 +176,10 @@ func TestCELVectors(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", v.when, err)
 		}
-		found := r.Evaluate(flow.Order, facts)
+		found, err := r.Evaluate(nil, flow.Order, facts, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
 		result := "false"
 		if len(found.Refusals) == 1 {
 			result = map[bool]string{true: "error", false: "true"}[found.Refusals[0].Code == "rule_error"]

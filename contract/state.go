@@ -34,6 +34,8 @@ type State interface {
 //	record/<pseudonym>              recordState: which flow a record has, and its content
 //	flow/<flow id>                  FlowState
 //	permit/<transaction hash>       permit: a token given by this decision
+//	counter/<hash>                  days: what a counter has under one key
+//	observed/<address>/<rule>       uint64, hits of a rule in mode observe
 //	bundle/current                  bundleRef: address and version in force
 //	bundle/<address>                []byte, the bundle as published (YAML)
 func paramsKey() []byte                  { return []byte("params") }
@@ -96,6 +98,7 @@ type FlowState struct {
 	Reviewer   string     // who approved or rejected; empty before
 	Pending    flow.Hash  // transaction whose token waits to be used; zero for none
 	Order      OrderState // the order granted last
+	Tags       []string   // of the record, sorted
 }
 
 // Line is one item and how much of it.
