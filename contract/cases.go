@@ -41,7 +41,7 @@ func (r *Rules) try(c Case) CaseResult {
 		result.Wrong = err.Error()
 		return result
 	}
-	found, err := r.evaluate(r.activation(c.Step, &facts, c.given), 0)
+	found, err := r.evaluate(r.activation(c.Step, &facts, c.given), c.Step, 0)
 	if err != nil { // a case's counters don't fail
 		result.Wrong = err.Error()
 		return result

@@ -100,15 +100,14 @@ func fieldOf(name string, kind reflect.Kind) (int, error) {
 		}
 		t = reflect.TypeFor[ItemFacts]()
 	}
-	for i := range t.NumField() {
-		if f := t.Field(i); factName(f) == rest && rest != "-" {
-			if f.Type.Kind() != kind {
-				return 0, fmt.Errorf("%s: is no %s", name, map[reflect.Kind]string{reflect.String: "text", reflect.Int64: "integer"}[kind])
-			}
-			return i, nil
-		}
+	i := fieldIndex(t, rest)
+	switch {
+	case i < 0:
+		return 0, fmt.Errorf("there is no fact %s", name)
+	case t.Field(i).Type.Kind() != kind:
+		return 0, fmt.Errorf("%s: is no %s", name, map[reflect.Kind]string{reflect.String: "text", reflect.Int64: "integer"}[kind])
 	}
-	return 0, fmt.Errorf("there is no fact %s", name)
+	return i, nil
 }
 
 // counting is a counter made ready: where its values are found and kept.

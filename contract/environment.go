@@ -61,8 +61,12 @@ func (r *Rules) prepare() error {
 		r.counters[c.name], r.counted = c, append(r.counted, c)
 		options = append(options, c.declaration())
 	}
-	var err error
-	if r.env, err = cel.NewCustomEnv(options...); err != nil {
+	base, err := cel.NewCustomEnv(options...)
+	if err != nil {
+		return err
+	}
+	r.factsType, r.itemType = cel.ObjectType(factsType), cel.ObjectType(itemType)
+	if r.env, err = base.Extend(cel.CustomTypeProvider(factFields{base.CELTypeProvider(), r})); err != nil {
 		return err
 	}
 	r.adapter = r.env.CELTypeAdapter()
@@ -144,15 +148,22 @@ type activation struct {
 	rules *Rules
 	facts *Facts
 	value ref.Val // of facts
-	step  types.String
-	count counts           // nil when the bundle has no counters
-	known map[string]int64 // what was read of counters, by name and item
+	step  ref.Val
+	count counts                           // nil when the bundle has no counters
+	known map[reading]ref.Val              // what was read of counters
+	calls map[string]functions.LateBoundOp // counters by item, once used
 
 	failed error // the first failure to read a counter
 }
 
+// reading is a counter, and the item if it is one by item.
+type reading struct {
+	counter *counting
+	item    string
+}
+
 func (r *Rules) activation(step flow.Step, facts *Facts, count counts) *activation {
-	return &activation{rules: r, facts: facts, value: r.adapter.NativeToValue(facts), step: types.String(step), count: count}
+	return &activation{rules: r, facts: facts, value: r.factRecord(facts), step: types.String(step), count: count}
 }
 
 // ResolveName implements cel.Activation.
@@ -177,31 +188,37 @@ func (*activation) Parent() cel.Activation { return nil }
 
 // ResolveFunction implements cel.FunctionActivation: counters by item.
 func (a *activation) ResolveFunction(name string) (functions.LateBoundOp, bool) {
+	if call, ok := a.calls[name]; ok {
+		return call, true
+	}
 	c, ok := a.rules.counters[name]
 	if !ok || !c.each {
 		return nil, false
 	}
-	return func(_ string, args ...ref.Val) ref.Val { return a.read(c, string(args[0].(types.String))) }, true
+	if a.calls == nil {
+		a.calls = make(map[string]functions.LateBoundOp)
+	}
+	a.calls[name] = func(_ string, args ...ref.Val) ref.Val { return a.read(c, string(args[0].(types.String))) }
+	return a.calls[name], true
 }
 
 // read gives a counter's value. A failure of the storage is kept for evaluate,
 // which then gives up what the rules made of it.
-func (a *activation) read(c *counting, item string) types.Int {
-	name := c.name + "/" + item
-	if v, ok := a.known[name]; ok {
-		return types.Int(v)
+func (a *activation) read(c *counting, item string) ref.Val {
+	what := reading{c, item}
+	if v, ok := a.known[what]; ok {
+		return v
 	}
-	parts, ok := c.key(a.facts, &ItemFacts{Item: item})
-	if !ok {
-		return 0
-	}
-	v, err := a.count(c, parts)
-	if err != nil && a.failed == nil {
-		a.failed = err
+	var n int64
+	if parts, ok := c.key(a.facts, &ItemFacts{Item: item}); ok {
+		var err error
+		if n, err = a.count(c, parts); err != nil && a.failed == nil {
+			a.failed = err
+		}
 	}
 	if a.known == nil {
-		a.known = make(map[string]int64)
+		a.known = make(map[reading]ref.Val)
 	}
-	a.known[name] = v
-	return types.Int(v)
+	a.known[what] = types.Int(n)
+	return a.known[what]
 }

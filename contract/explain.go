@@ -79,7 +79,7 @@ func (r *Rules) reads(rule *compiledRule, vars *activation) []Read {
 	for name := range rule.names() {
 		switch {
 		case name == "step":
-			values[name] = string(vars.step)
+			values[name] = vars.step.Value()
 		case strings.HasPrefix(name, "params."):
 			values[name] = r.bundle.Parameters[strings.TrimPrefix(name, "params.")]
 		case r.counters[name] != nil:
@@ -133,11 +133,11 @@ func (c *compiledRule) readsItems() bool {
 // values gives what the counter says: one number, or one for each item.
 func (c *counting) values(vars *activation) any {
 	if !c.each {
-		return int64(vars.read(c, ""))
+		return vars.read(c, "").Value()
 	}
 	each := make([]any, 0, len(vars.facts.Items))
 	for _, i := range vars.facts.Items {
-		each = append(each, int64(vars.read(c, i.Item)))
+		each = append(each, vars.read(c, i.Item).Value())
 	}
 	return each
 }

@@ -6,6 +6,7 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/interpreter"
 
 	"signalbox.dev/signalbox/flow"
 )
@@ -17,6 +18,8 @@ type Rules struct {
 	zone       int64 // seconds east of UTC, in which the authority's day begins
 	env        *cel.Env
 	adapter    types.Adapter
+	factsType  *cel.Type
+	itemType   *cel.Type
 	parameters map[string]any       // by the name that expressions use, "params.max_days"
 	counters   map[string]*counting // likewise, "counters.orders"
 	counted    []*counting          // in the bundle's order
@@ -80,13 +83,18 @@ func (r *Rules) Evaluate(s State, step flow.Step, facts *Facts, now int64) (Find
 	if len(r.counted) > 0 {
 		count = r.stored(s, now)
 	}
-	return r.evaluate(r.activation(step, facts, count), now)
+	return r.evaluate(r.activation(step, facts, count), step, now)
 }
 
-func (r *Rules) evaluate(vars *activation, now int64) (Findings, error) {
+func (r *Rules) evaluate(vars *activation, step flow.Step, now int64) (Findings, error) {
 	var found Findings
-	for _, rule := range r.of[flow.Step(vars.step)] {
-		out, _, err := rule.program.Eval(vars)
+	frame, err := interpreter.NewExecutionFrame(vars) // one for all rules
+	if err != nil {
+		return Findings{}, fmt.Errorf("evaluating rules: %w", err)
+	}
+	defer frame.Close()
+	for _, rule := range r.of[step] {
+		out, _, err := rule.program.Eval(frame)
 		hit, isBool := out.(types.Bool)
 		found.add(rule, outcomeOf(bool(hit), err != nil || !isBool), now)
 	}
