@@ -41,6 +41,10 @@ func (r *Rules) try(c Case) CaseResult {
 		result.Wrong = err.Error()
 		return result
 	}
+	if id := r.keyless(c, &facts); id != "" {
+		result.Wrong = fmt.Sprintf("says what counter %s has, but lacks the facts that it goes by", id)
+		return result
+	}
 	found, err := r.evaluate(r.activation(c.Step, &facts, c.given), c.Step, 0)
 	if err != nil { // a case's counters don't fail
 		result.Wrong = err.Error()
@@ -55,6 +59,18 @@ func (r *Rules) try(c Case) CaseResult {
 	}
 	result.Wrong = c.Want.against(r.bundle, found, result)
 	return result
+}
+
+// keyless names a counter that the case gives in vain: it has no key there, and
+// so it would be 0 in earnest.
+func (r *Rules) keyless(c Case, f *Facts) string {
+	for _, id := range slices.Sorted(maps.Keys(c.Counters)) {
+		k := r.counters["counters."+id]
+		if _, ok := k.key(f, &ItemFacts{Item: "any"}); !ok {
+			return id
+		}
+	}
+	return ""
 }
 
 // against says how a result differs from what is wanted; empty if it does not.

@@ -3,6 +3,7 @@ package contract
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"cel.dev/cel-go/common"
@@ -13,14 +14,17 @@ import (
 type PlaceError struct {
 	What   string // the part, such as "rule RX-DAYS-01"; empty for the bundle
 	Line   int    // in the YAML, from 1; 0 when the bundle was not read from YAML
-	Column int    // in code points, from 1; 0 likewise
+	Column int    // in code points, from 1; 0 when it is not known
 	Err    error
 }
 
 func (e *PlaceError) Error() string {
 	text := e.Err.Error()
-	if e.Line > 0 {
+	switch {
+	case e.Column > 0:
 		text = fmt.Sprintf("line %d, column %d: %s", e.Line, e.Column, text)
+	case e.Line > 0:
+		text = fmt.Sprintf("line %d: %s", e.Line, text)
 	}
 	if e.What != "" {
 		text = e.What + ": " + text
@@ -40,6 +44,18 @@ func within(what string, err error) error {
 
 func wrongNode(n *yaml.Node, format string, args ...any) error {
 	return &PlaceError{Line: n.Line, Column: n.Column, Err: fmt.Errorf(format, args...)}
+}
+
+var yamlLine = regexp.MustCompile(`^yaml: line (\d+): (.*)`)
+
+// wrongYAML places an error of the YAML library, which knows the line alone.
+func wrongYAML(err error) error {
+	m := yamlLine.FindStringSubmatch(err.Error())
+	if m == nil { // it leaves the first line out
+		return &PlaceError{Line: 1, Err: err}
+	}
+	line, _ := strconv.Atoi(m[1]) // digits
+	return &PlaceError{Line: line, Err: fmt.Errorf("yaml: %s", m[2])}
 }
 
 // places says where the keys of a part stand; "" is the part itself.
@@ -130,13 +146,12 @@ func (w *scalarWalk) text() []rune {
 func (w *scalarWalk) enter() {
 	switch {
 	case w.block():
-		w.line, w.column = w.line+1, 0
-		for w.line+1 < len(w.lines) && strings.TrimSpace(w.lines[w.line]) == "" {
-			w.line++
-		}
-		t := w.text()
-		for w.indent < len(t) && t[w.indent] == ' ' {
-			w.indent++
+		w.line++
+		for _, line := range w.lines[min(w.line, len(w.lines)):] {
+			if strings.TrimSpace(line) != "" {
+				w.indent = len(line) - len(strings.TrimLeft(line, " "))
+				break
+			}
 		}
 		w.column = w.indent
 	case w.style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0:

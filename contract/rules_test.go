@@ -94,6 +94,7 @@ func TestAdmitSumsCosts(t *testing.T) {
 // A bundle whose own cases fail is not admitted, and says which.
 func TestAdmitTriesCases(t *testing.T) {
 	hit := withRule(`facts.amount / facts.insured > 1`)
+	hit.Counters = []Counter{{ID: "n", By: []string{"facts.subject"}, Window: 1, Steps: []flow.Step{flow.Order}}}
 	cases := []struct {
 		name string
 		c    Case
@@ -103,6 +104,7 @@ func TestAdmitTriesCases(t *testing.T) {
 		{"hit not wanted", Case{Facts: map[string]any{"amount": int64(4), "insured": int64(1)}, Want: Want{Verdict: flow.Refused}}, "which it does not want"},
 		{"hit missing", Case{Facts: map[string]any{"insured": int64(1)}, Want: Want{Verdict: flow.Granted, Rules: []string{"T-1"}}}, "is not hit by rule T-1"},
 		{"fails to evaluate", Case{Facts: map[string]any{}, Want: Want{Verdict: flow.Refused, Rules: []string{"T-1"}}}, "fails to evaluate"},
+		{"counter without its key", Case{Facts: map[string]any{"insured": int64(1)}, Counters: map[string]any{"n": int64(1)}, Want: Want{Verdict: flow.Granted}}, "lacks the facts that it goes by"},
 		{"no such fact", Case{Facts: map[string]any{"weight": int64(1)}, Want: Want{Verdict: flow.Granted}}, "there is no fact weight"},
 		{"hidden fact", Case{Facts: map[string]any{"Token": "x"}, Want: Want{Verdict: flow.Granted}}, "there is no fact Token"},
 		{"fact of another type", Case{Facts: map[string]any{"amount": "x"}, Want: Want{Verdict: flow.Granted}}, "amount: want int64"},

@@ -41,7 +41,7 @@ func parseTree(text []byte) (*yaml.Node, error) {
 	if err := d.Decode(&document); errors.Is(err, io.EOF) {
 		return nil, errors.New("it is empty")
 	} else if err != nil {
-		return nil, err
+		return nil, wrongYAML(err)
 	}
 	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, errors.New("more than one document")
