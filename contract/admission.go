@@ -107,17 +107,10 @@ func (x *examination) mayEnrol() ([]flow.Reason, error) {
 	if actor := x.r.Header.Actor; actor != "" && actor != who.ID {
 		return because("actor_mismatch", "reviewer"), nil
 	}
-	for _, n := range []struct {
-		path string
-		key  []byte
-	}{{"key", keyKey(who.Key)}, {"licence", licenceKey(who.Licence)}} {
-		var owner string
-		if _, err := load(x.s, n.key, &owner); err != nil {
-			return nil, err
-		}
-		if owner != "" && owner != who.ID {
-			return because("already_enrolled", n.path), nil
-		}
+	if path, err := taken(x.s, *who); err != nil {
+		return nil, err
+	} else if path != "" {
+		return because("already_enrolled", path), nil
 	}
 	before, known, err := IdentityOf(x.s, who.ID)
 	if err != nil || !known {
@@ -128,10 +121,37 @@ func (x *examination) mayEnrol() ([]flow.Reason, error) {
 		return because("already_enrolled", "id"), nil
 	case before.Status == Revoked:
 		return because("identity_revoked", "reviewer"), nil
+	case before.Status == Applied || before.Status == Verified:
+		return because("identity_not_active", "reviewer"), nil
 	case before.Status != Active:
 		return because("identity_suspended", "reviewer"), nil
 	}
 	return nil, nil
+}
+
+// taken says which of an identity's names belongs to another: its key or its
+// licence; empty for neither.
+func taken(s State, who Identity) (string, error) {
+	for _, n := range []struct {
+		path string
+		none bool
+		key  []byte
+	}{
+		{"key", len(who.SPKI) == 0, keyKey(who.Key)},
+		{"licence", who.Licence == "", licenceKey(who.Licence)},
+	} {
+		if n.none {
+			continue
+		}
+		var owner string
+		if _, err := load(s, n.key, &owner); err != nil {
+			return "", err
+		}
+		if owner != "" && owner != who.ID {
+			return n.path, nil
+		}
+	}
+	return "", nil
 }
 
 // enrolled is the identity as a granted enrolment stores it, or nil when the

@@ -59,25 +59,39 @@ func (c *Contract) Version() uint64 { return c.version }
 
 // examination is one request on its way through the contract.
 type examination struct {
-	c *Contract
-	s State
-	r Request
+	c        *Contract
+	s        State
+	r        Request
+	received int64 // when it was submitted; before r.Now for one that was held
+	word     *word // the officer's word on a held submission; nil for none
 
-	flow    FlowState  // as it stands before this step
-	known   bool       // whether there is such a flow
-	next    flow.State // as it will stand when granted
-	pending permit     // the flow's token that waits to be used, if any
-	waiting bool       // whether there is one
-	used    permit     // the token that this step presents
-	found   Findings   // of the rules
+	flow     FlowState  // as it stands before this step
+	known    bool       // whether there is such a flow
+	next     flow.State // as it will stand when granted
+	pending  permit     // the flow's token that waits to be used, if any
+	waiting  bool       // whether there is one
+	used     permit     // the token that this step presents
+	standing Standing   // the strictest of the institutions'
+	under    *Grant     // the batch grant that this step uses; nil for none
+	found    Findings   // of the rules
+
+	holds  []flow.Reason // why an officer must decide
+	heldOn Basis         // the first stage that said so
+
+	entries   []Entry         // list entries that hit, for Explain
+	standings []StandingTrace // likewise
 }
 
-// check is one article of the contract: it gives the reasons against the
-// submission, or none. An error is a failure of the storage.
-type check func(*examination) ([]flow.Reason, error)
+// check is one article of the contract: it gives the reasons to refuse the
+// submission, or none; why it must wait it notes with hold. An error is a
+// failure of the storage.
+type check struct {
+	name string
+	ask  func(*examination) ([]flow.Reason, error)
+}
 
-// stage is a group of checks. Within a stage the first check with reasons
-// ends it; a stage with reasons ends the examination.
+// stage is a group of checks. Within a stage the first check with reasons to
+// refuse ends it; a stage with such reasons ends the examination.
 type stage struct {
 	basis  Basis
 	checks []check
@@ -86,76 +100,127 @@ type stage struct {
 // stages is the contract's fixed order.
 func stages() []stage {
 	return []stage{
-		{BasisContent, []check{(*examination).readable, (*examination).withinBounds}},
+		{BasisContent, []check{
+			{"readable", (*examination).readable},
+			{"within bounds", (*examination).withinBounds},
+		}},
 		{BasisAdmission, []check{
-			(*examination).forThisChain,
-			(*examination).businessAdmitted,
-			(*examination).platformAdmitted,
-			(*examination).flowOfThisPlatform,
-			(*examination).actorAdmitted,
-			(*examination).mayEnrol,
+			{"for this chain", (*examination).forThisChain},
+			{"business admitted", (*examination).businessAdmitted},
+			{"platform admitted", (*examination).platformAdmitted},
+			{"flow of this platform", (*examination).flowOfThisPlatform},
+			{"actor admitted", (*examination).actorAdmitted},
+			{"may enrol", (*examination).mayEnrol},
+		}},
+		{BasisFreeze, []check{
+			{"not frozen", (*examination).notFrozen},
+			{"not stopped", (*examination).notStopped},
 		}},
 		{BasisSequence, []check{
-			(*examination).inOrder,
-			(*examination).newRecord,
-			(*examination).recordValid,
-			(*examination).notUnderReview,
-			(*examination).noOrderPending,
-			(*examination).sameSubject,
-			(*examination).sameProducer,
-			(*examination).asPrescribed,
+			{"in order", (*examination).inOrder},
+			{"new record", (*examination).newRecord},
+			{"record valid", (*examination).recordValid},
+			{"not under review", (*examination).notUnderReview},
+			{"no order pending", (*examination).noOrderPending},
+			{"same subject", (*examination).sameSubject},
+			{"same producer", (*examination).sameProducer},
+			{"as prescribed", (*examination).asPrescribed},
 		}},
-		{BasisTokens, []check{(*examination).tokenTrue, (*examination).asOrdered}},
-		{BasisLists, []check{(*examination).onNoList}},
-		{BasisRules, []check{(*examination).withinRules}},
+		{BasisTokens, []check{
+			{"token true", (*examination).tokenTrue},
+			{"as ordered", (*examination).asOrdered},
+		}},
+		{BasisLists, []check{{"on no list", (*examination).onNoList}}},
+		{BasisStanding, []check{{"in standing", (*examination).inStanding}}},
+		{BasisRules, []check{{"within rules", (*examination).withinRules}}},
 	}
 }
 
 // Decide decides one submission in the contract's fixed order: content,
-// admission, sequence, tokens, lists, rules. It is deterministic. A granted
-// submission changes the state, any other leaves it as it was. The error is a
-// failure of the storage only; nothing is then decided.
+// admission, freeze, sequence, tokens, lists, standing, rules. It is
+// deterministic. A granted submission changes the state; a held one is kept in
+// it until an officer decides or its deadline passes; a refused one leaves it as
+// it was, but for entries that rules put on lists. The error is a failure of the
+// storage only; nothing is then decided.
 func (c *Contract) Decide(s State, r Request) (Decision, error) {
-	x := &examination{c: c, s: s, r: r}
-	for _, stage := range c.stages {
-		for _, check := range stage.checks {
-			reasons, err := check(x)
-			if err != nil {
-				return Decision{}, fmt.Errorf("deciding %s: %w", r.Header.Step, err)
-			}
-			if len(reasons) > 0 {
-				return x.against(stage.basis, reasons), nil
-			}
+	x := &examination{c: c, s: s, r: r, received: r.Now}
+	return x.decide()
+}
+
+// decide examines the submission, and writes what its verdict changes.
+func (x *examination) decide() (Decision, error) {
+	on, reasons, err := x.examine()
+	if err != nil {
+		return Decision{}, fmt.Errorf("deciding %s: %w", x.r.Header.Step, err)
+	}
+	return x.conclude(on, reasons)
+}
+
+// conclude comes to the verdict and writes what it changes.
+func (x *examination) conclude(on Basis, reasons []flow.Reason) (Decision, error) {
+	step, d := x.r.Header.Step, x.against(on, reasons)
+	var err error
+	switch d.Verdict {
+	case flow.Granted:
+		if d, err = x.grant(d); err != nil {
+			return Decision{}, fmt.Errorf("granting %s: %w", step, err)
+		}
+	case flow.Held:
+		if err := x.wait(d); err != nil {
+			return Decision{}, fmt.Errorf("holding %s: %w", step, err)
 		}
 	}
-	d, err := x.grant()
-	if err != nil {
-		return Decision{}, fmt.Errorf("granting %s: %w", r.Header.Step, err)
+	if err := x.note(d); err != nil {
+		return Decision{}, fmt.Errorf("noting %s on lists: %w", step, err)
 	}
 	return d, nil
 }
 
-// decision is what every decision has in common.
-func (x *examination) decision(v flow.Verdict, on Basis) Decision {
-	return Decision{
-		Verdict: v, Basis: on, Flow: x.r.Header.Flow,
-		Contract: x.c.rules.address, Version: x.c.version,
-		Flags: x.found.Flags, Observed: x.found.Observed,
+// examine asks one check after the other until there is a reason to refuse.
+func (x *examination) examine() (Basis, []flow.Reason, error) {
+	for _, stage := range x.c.stages {
+		for _, check := range stage.checks {
+			reasons, err := check.ask(x)
+			if err != nil || len(reasons) > 0 {
+				return stage.basis, reasons, err
+			}
+		}
 	}
+	return "", nil, nil
 }
 
 // maxReasons is how many reasons a decision gives; a leaf holds 255 at most.
 const maxReasons = 100
 
-// against refuses, or holds when rules alone speak and none of them refuses.
+// against words the decision that the reasons to refuse, and those to wait,
+// come to.
 func (x *examination) against(on Basis, reasons []flow.Reason) Decision {
-	verdict := flow.Refused
-	if on == BasisRules {
-		verdict = x.found.Verdict()
+	d := Decision{
+		Verdict: flow.Refused, Basis: on, Flow: x.r.Header.Flow,
+		Contract: x.c.rules.address, Version: x.c.version,
+		Flags: x.found.Flags, Observed: x.found.Observed, Standing: x.standing,
 	}
-	d := x.decision(verdict, on)
+	if len(reasons) == 0 {
+		d.Verdict, d.Basis, reasons = flow.Held, x.heldOn, x.uncovered()
+	}
+	if len(reasons) == 0 {
+		d.Verdict, d.Basis = flow.Granted, x.grantedOn()
+		return d
+	}
 	d.Reasons = reasons[:min(len(reasons), maxReasons)]
 	return d
+}
+
+// grantedOn is what a granted submission rests on.
+func (x *examination) grantedOn() Basis {
+	switch {
+	case x.word != nil:
+		return BasisHold
+	case x.standing == Allow:
+		return BasisStanding
+	default:
+		return BasisRules
+	}
 }
 
 // readable passes on what the authority could not open or read.
@@ -179,14 +244,22 @@ func (x *examination) withinBounds() ([]flow.Reason, error) {
 	return nil, nil
 }
 
-// withinRules applies the rule bundle.
+// withinRules applies the rule bundle, except to institutions that are granted
+// without (R6.3).
 func (x *examination) withinRules() ([]flow.Reason, error) {
 	if err := complete(x.s, x.r.Header.Step, x.flow, &x.r.Facts); err != nil {
 		return nil, err
+	}
+	if x.standing == Allow {
+		return nil, nil
 	}
 	var err error
 	if x.found, err = x.c.rules.Evaluate(x.s, x.r.Header.Step, &x.r.Facts, x.r.Now); err != nil {
 		return nil, err
 	}
-	return slices.Concat(x.found.Refusals, x.found.Holds), nil
+	if len(x.found.Refusals) > 0 { // all that the rules say, even what alone would wait
+		return slices.Concat(x.found.Refusals, x.found.Holds), nil
+	}
+	x.hold(BasisRules, x.found.Holds...)
+	return nil, nil
 }

@@ -71,6 +71,7 @@ const (
 	RoleProducer   Role = "producer"
 	RoleReviewer   Role = "reviewer"
 	RoleOfficer    Role = "officer"
+	RoleNode       Role = "node" // a fusion node, or one of the supervision chain
 )
 
 // Status is an identity's standing on the chain. Only an active identity acts (R7.1).
@@ -78,6 +79,8 @@ type Status string
 
 // The statuses.
 const (
+	Applied   Status = "applied"  // asks to be admitted (R2.1)
+	Verified  Status = "verified" // an officer has checked who it is
 	Active    Status = "active"
 	Suspended Status = "suspended"
 	Revoked   Status = "revoked"

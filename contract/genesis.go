@@ -20,9 +20,16 @@ type Genesis struct {
 	EnforceRecordExpiry bool       `json:"enforce_record_expiry"` // refuse review and order after the record's last day
 	Businesses          []string   `json:"businesses,omitempty"`  // kinds of business admitted; none: all
 	Networks            []string   `json:"networks,omitempty"`    // business networks admitted; none: all
-	Identities          []Identity `json:"identities,omitempty"`  // platforms, producers and others
-	Lists               []Entry    `json:"lists,omitempty"`       // restricted lists
+	Identities          []Identity `json:"identities,omitempty"`  // platforms, producers, officers and others
+	Lists               []Entry    `json:"lists,omitempty"`       // entries of restricted lists
 	Bundle              []byte     `json:"bundle"`                // rule bundle, YAML
+
+	ListDefinitions []Definition     `json:"list_definitions,omitempty"` // lists besides the five that every chain has
+	Standing        []StandingChange `json:"standing,omitempty"`         // of institutions; those not named are neither
+	Grants          []Grant          `json:"grants,omitempty"`           // batch grants
+	RequireGrants   bool             `json:"require_grants"`             // refuse whoever is neither and has no batch grant (R6.3); false: rules alone decide
+	HoldDeadline    int64            `json:"hold_deadline"`              // seconds that a held submission waits for an officer, then it is refused; 0: 86400
+	SecondOfficer   []Kind           `json:"second_officer,omitempty"`   // kinds of order that two officers must sign
 }
 
 // Defaults of Genesis.
@@ -31,6 +38,9 @@ const (
 	defaultZoneOffset = 8 * 60 * 60
 	defaultTokenGrace = 2 * 60 * 60
 	maxZoneOffset     = 14 * 60 * 60
+
+	defaultHoldDeadline = secondsPerDay
+	maxHoldDeadline     = 365 * secondsPerDay
 )
 
 // ParseGenesis reads the JSON form strictly and validates it.
@@ -82,10 +92,11 @@ func (g Genesis) admit() (*Rules, error) {
 	if err := validateIdentities(g.Identities); err != nil {
 		return nil, err
 	}
-	for i, e := range g.Lists {
-		if err := e.Validate(); err != nil {
-			return nil, fmt.Errorf("lists: entry %d: %w", i+1, err)
-		}
+	if err := g.validateLists(); err != nil {
+		return nil, err
+	}
+	if err := g.validateOfficers(); err != nil {
+		return nil, err
 	}
 	if len(g.Bundle) == 0 {
 		return nil, errors.New("bundle: missing")
@@ -97,16 +108,87 @@ func (g Genesis) admit() (*Rules, error) {
 	return b.Admit()
 }
 
+// validateLists checks the lists that genesis defines, and all entries.
+func (g Genesis) validateLists() error {
+	lists := make(map[List]Definition)
+	for _, d := range builtin() {
+		lists[d.Name] = d
+	}
+	steps := make(map[flow.Step]int)
+	for i, d := range g.ListDefinitions {
+		if err := d.Validate(); err != nil {
+			return fmt.Errorf("list_definitions: entry %d: %w", i+1, err)
+		}
+		if _, twice := lists[d.Name]; twice {
+			return fmt.Errorf("list_definitions: entry %d: stands twice", i+1)
+		}
+		lists[d.Name] = d
+		for _, s := range d.Steps {
+			if steps[s]++; steps[s] > maxDefinitions {
+				return fmt.Errorf("list_definitions: entry %d: %w", i+1, errTooManyLists)
+			}
+		}
+	}
+	for i, e := range g.Lists {
+		d, ok := lists[e.List]
+		if !ok {
+			return fmt.Errorf("lists: entry %d: list: %q is no restricted list", i+1, e.List)
+		}
+		if err := e.validFor(d); err != nil {
+			return fmt.Errorf("lists: entry %d: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+// validateOfficers checks what officers can change later.
+func (g Genesis) validateOfficers() error {
+	for i, c := range g.Standing {
+		if err := c.Validate(); err != nil {
+			return fmt.Errorf("standing: entry %d: %w", i+1, err)
+		}
+	}
+	held := make(map[string]int)
+	for i, grant := range g.Grants {
+		if err := grant.Validate(); err != nil {
+			return fmt.Errorf("grants: entry %d: %w", i+1, err)
+		}
+		if held[grant.Institution]++; held[grant.Institution] > maxGrants {
+			return fmt.Errorf("grants: entry %d: %w", i+1, errTooManyGrants)
+		}
+	}
+	if g.HoldDeadline < 0 || g.HoldDeadline > maxHoldDeadline {
+		return fmt.Errorf("hold_deadline: want 0 to %d seconds", maxHoldDeadline)
+	}
+	if err := (Policy{Second: g.SecondOfficer}).Validate(); err != nil {
+		return fmt.Errorf("second_officer: %w", err)
+	}
+	officers := 0
+	for _, i := range g.Identities {
+		if i.Role == RoleOfficer && i.Status == Active {
+			officers++
+		}
+	}
+	if len(g.SecondOfficer) > 0 && officers < 2 {
+		return errors.New("second_officer: there are not two active officers")
+	}
+	return nil
+}
+
 func (g Genesis) params() params {
 	p := params{
 		Chain: g.Chain, Suite: g.Suite, Zone: g.Zone, ZoneOffset: g.ZoneOffset, TokenGrace: g.TokenGrace,
 		EnforceRecordExpiry: g.EnforceRecordExpiry, Businesses: g.Businesses, Networks: g.Networks,
+		RequireGrants: g.RequireGrants, HoldDeadline: g.HoldDeadline,
 	}
 	if p.Zone == "" && p.ZoneOffset == 0 {
 		p.Zone, p.ZoneOffset = defaultZone, defaultZoneOffset
 	}
 	if p.TokenGrace == 0 {
 		p.TokenGrace = defaultTokenGrace
+	}
+	if p.HoldDeadline == 0 {
+		p.HoldDeadline = defaultHoldDeadline
 	}
 	return p
 }
@@ -131,6 +213,9 @@ func Init(s State, g Genesis) error {
 			return err
 		}
 	}
+	if err := g.initOfficers(s); err != nil {
+		return err
+	}
 	for _, e := range g.Lists {
 		if _, err := AddEntry(s, e); err != nil {
 			return err
@@ -139,45 +224,24 @@ func Init(s State, g Genesis) error {
 	return publish(s, rules.address, g.Bundle)
 }
 
-// bundleRef names the bundle in force.
-type bundleRef struct {
-	_ struct{} `cbor:",toarray"`
-
-	Address flow.Hash
-	Version uint64
-}
-
-func bundleInForce(s State) (bundleRef, error) {
-	var ref bundleRef
-	_, err := load(s, currentBundleKey(), &ref)
-	return ref, err
-}
-
-// publish puts a bundle in force as the next version.
-func publish(s State, address flow.Hash, text []byte) error {
-	ref, err := bundleInForce(s)
-	if err != nil {
-		return err
+// initOfficers writes what officers can change later.
+func (g Genesis) initOfficers(s State) error {
+	for _, d := range g.ListDefinitions {
+		d.Defined = 0
+		if err := define(s, d); err != nil {
+			return err
+		}
 	}
-	if err := store(s, bundleKey(address), text); err != nil {
-		return err
+	for _, c := range g.Standing {
+		if err := store(s, standingKey(c.Institution), standing{Standing: c.Standing}); err != nil {
+			return err
+		}
 	}
-	return store(s, currentBundleKey(), bundleRef{Address: address, Version: ref.Version + 1})
-}
-
-// Publish admits a bundle and puts it in force as the next version, from the
-// next decision of the returned contract on (R6.1).
-func Publish(s State, text []byte) (*Contract, error) {
-	b, err := ParseBundle(text)
-	if err != nil {
-		return nil, err
+	for i, grant := range g.Grants {
+		grant.Code = grantCode(g.Chain, 0, uint64(i))
+		if err := issue(s, grant, grant.From); err != nil {
+			return err
+		}
 	}
-	rules, err := b.Admit()
-	if err != nil {
-		return nil, err
-	}
-	if err := publish(s, rules.address, text); err != nil {
-		return nil, err
-	}
-	return New(s)
+	return store(s, policyKey(), Policy{Second: g.SecondOfficer})
 }

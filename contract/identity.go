@@ -12,7 +12,7 @@ import (
 var (
 	ErrUnknownIdentity = errors.New("no such identity on the supervision chain")
 	ErrRevoked         = errors.New("a revoked identity stays revoked")
-	ErrStatus          = errors.New("no such status of an identity")
+	ErrStatus          = errors.New("no such status of an identity, or not from the one it has")
 )
 
 // IdentityOf returns an admitted participant; false when there is none of this id.
@@ -22,8 +22,9 @@ func IdentityOf(s State, id string) (Identity, bool, error) {
 	return i, ok, err
 }
 
-// SetIdentityStatus suspends, revokes or reactivates an identity, from the
-// next decision on (R7.1). Revocation is final.
+// SetIdentityStatus verifies, activates, suspends, revokes or reactivates an
+// identity, from the next decision on (R2.1, R7.1). Revocation is final, and
+// nobody goes back to having applied.
 func SetIdentityStatus(s State, id string, status Status) error {
 	if !status.known() {
 		return fmt.Errorf("setting the status of %s: %w: %q", id, ErrStatus, status)
@@ -38,14 +39,47 @@ func SetIdentityStatus(s State, id string, status Status) error {
 	if i.Status == Revoked && status != Revoked {
 		return fmt.Errorf("setting the status of %s: %w", id, ErrRevoked)
 	}
+	if !status.follows(i.Status) {
+		return fmt.Errorf("setting the status of %s: %w: %s on %s", id, ErrStatus, status, i.Status)
+	}
 	i.Status = status
 	return store(s, identityKey(id), i)
 }
 
-func (s Status) known() bool { return slices.Contains([]Status{Active, Suspended, Revoked}, s) }
+func (s Status) known() bool {
+	return slices.Contains([]Status{Applied, Verified, Active, Suspended, Revoked}, s)
+}
+
+// follows says whether s may follow on the status before: applied, verified,
+// active, and between active and suspended both ways; revoked on any.
+func (s Status) follows(before Status) bool {
+	switch s {
+	case Applied:
+		return before == Applied
+	case Verified:
+		return before == Applied || before == Verified
+	case Active:
+		return before != Applied
+	case Suspended:
+		return before == Active || before == Suspended
+	default:
+		return true
+	}
+}
+
+// AgainstActing gives the reasons for which an identity may not act in a role at
+// now, Unix seconds; none when it may. The host asks before it lets a
+// participant connect (R7.1).
+func AgainstActing(s State, id string, role Role, now int64) ([]flow.Reason, error) {
+	i, known, err := IdentityOf(s, id)
+	if err != nil {
+		return nil, err
+	}
+	return i.against(known, role, now, string(role)), nil
+}
 
 func (r Role) known() bool {
-	return slices.Contains([]Role{RolePlatform, RoleOriginator, RoleProducer, RoleReviewer, RoleOfficer}, r)
+	return slices.Contains([]Role{RolePlatform, RoleOriginator, RoleProducer, RoleReviewer, RoleOfficer, RoleNode}, r)
 }
 
 // Validate says what is wrong with i, naming the field. An identity that signs
@@ -143,6 +177,8 @@ func (i Identity) against(known bool, role Role, now int64, path string) []flow.
 		return because("wrong_role", path)
 	case i.Status == Revoked:
 		return because("identity_revoked", path)
+	case i.Status == Applied || i.Status == Verified:
+		return because("identity_not_active", path)
 	case i.Status != Active:
 		return because("identity_suspended", path)
 	case now < i.NotBefore || now > i.NotAfter:

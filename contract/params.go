@@ -16,6 +16,8 @@ type params struct {
 	EnforceRecordExpiry bool
 	Businesses          []string // none: all
 	Networks            []string // none: all
+	RequireGrants       bool     // whoever is neither allowed nor denied needs a batch grant (R6.3)
+	HoldDeadline        int64    // seconds that a held submission waits for an officer
 }
 
 const secondsPerDay = 24 * 60 * 60

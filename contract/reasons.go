@@ -28,22 +28,29 @@ var texts = map[string]text{
 	"incomplete_facts":           {"缺少核验所需的信息", "a value that the contract needs is missing"},
 
 	// Admission.
-	"wrong_chain":        {"提交的目标不是本监管链", "the submission is for another supervision chain"},
-	"wrong_suite":        {"密码套件与本监管链不一致", "the cryptographic suite is not this chain's"},
-	"unknown_business":   {"未准入的业务类型", "this kind of business is not admitted"},
-	"unknown_network":    {"未准入的业务网络", "this business network is not admitted"},
-	"unknown_identity":   {"身份未登记", "the identity is not registered"},
-	"identity_suspended": {"身份已暂停", "the identity is suspended"},
-	"identity_revoked":   {"身份已吊销", "the identity is revoked"},
-	"identity_expired":   {"身份不在有效期内", "the identity is outside its validity"},
-	"wrong_role":         {"身份角色不符", "the identity has another role"},
-	"wrong_key":          {"签名密钥不属于该身份", "the signing key is not the identity's"},
-	"actor_mismatch":     {"内容中的操作方与提交头不一致", "the payload names another actor than the header"},
-	"business_mismatch":  {"业务类型前后不一致", "the kind of business differs"},
-	"foreign_flow":       {"该业务流转属于其他平台", "the flow belongs to another platform"},
-	"network_mismatch":   {"业务网络与登记时不一致", "the flow was registered for another business network"},
-	"already_enrolled":   {"标识、密钥或执业证已被登记", "the id, key or licence is registered already"},
-	"bad_enrolment":      {"登记申请不完整或不允许", "the enrolment is incomplete or not allowed"},
+	"wrong_chain":         {"提交的目标不是本监管链", "the submission is for another supervision chain"},
+	"wrong_suite":         {"密码套件与本监管链不一致", "the cryptographic suite is not this chain's"},
+	"unknown_business":    {"未准入的业务类型", "this kind of business is not admitted"},
+	"unknown_network":     {"未准入的业务网络", "this business network is not admitted"},
+	"unknown_identity":    {"身份未登记", "the identity is not registered"},
+	"identity_suspended":  {"身份已暂停", "the identity is suspended"},
+	"identity_not_active": {"身份尚未核实激活", "the identity has not been verified and activated yet"},
+	"identity_revoked":    {"身份已吊销", "the identity is revoked"},
+	"identity_expired":    {"身份不在有效期内", "the identity is outside its validity"},
+	"wrong_role":          {"身份角色不符", "the identity has another role"},
+	"wrong_key":           {"签名密钥不属于该身份", "the signing key is not the identity's"},
+	"actor_mismatch":      {"内容中的操作方与提交头不一致", "the payload names another actor than the header"},
+	"business_mismatch":   {"业务类型前后不一致", "the kind of business differs"},
+	"foreign_flow":        {"该业务流转属于其他平台", "the flow belongs to another platform"},
+	"network_mismatch":    {"业务网络与登记时不一致", "the flow was registered for another business network"},
+	"already_enrolled":    {"标识、密钥或执业证已被登记", "the id, key or licence is registered already"},
+	"bad_enrolment":       {"登记申请不完整或不允许", "the enrolment is incomplete or not allowed"},
+
+	// Freeze: the order's number.
+	"frozen_flow":        {"该业务流转已被监管机关冻结（指令第 %[1]d 号），等待监管人员处理", "the authority has frozen this flow (order %[1]d): an officer will decide"},
+	"frozen_subject":     {"该患者的业务已被监管机关冻结（指令第 %[1]d 号），等待监管人员处理", "the authority has frozen this subject (order %[1]d): an officer will decide"},
+	"frozen_institution": {"该机构已被监管机关冻结（指令第 %[1]d 号），等待监管人员处理", "the authority has frozen this institution (order %[1]d): an officer will decide"},
+	"step_stopped":       {"“%[2]s”环节已被紧急停止（指令第 %[1]d 号），等待监管人员处理", "%[3]s is stopped for this business (order %[1]d): an officer will decide"},
 
 	// Sequence.
 	"unknown_flow":          {"监管链上没有该业务流转", "the supervision chain has no such flow"},
@@ -74,6 +81,17 @@ var texts = map[string]text{
 	"LIST-SUBJECT-ITEM":     {"受限患者项目（名单第 %[1]d 条，依据：%[2]s）", "restricted item for this subject (entry %[1]d, basis: %[2]s)"},
 	"LIST-PRODUCER-SUBJECT": {"受限生产端与患者组合（名单第 %[1]d 条，依据：%[2]s）", "restricted pair of producer and subject (entry %[1]d, basis: %[2]s)"},
 	"LIST-ABNORMAL":         {"异常交易（名单第 %[1]d 条，依据：%[2]s）", "abnormal transaction (entry %[1]d, basis: %[2]s)"},
+
+	"list": {"%[3]s（名单第 %[1]d 条，依据：%[2]s）", "%[4]s (entry %[1]d, basis: %[2]s)"},
+
+	// Standing and batch grants.
+	"standing_deny":  {"该机构在黑名单内，每次提交均须监管人员决定", "this institution is deny-listed: an officer decides each of its submissions"},
+	"grant_required": {"“%[1]s”须持有效的批量授权码：请该机构向监管机关申请，写明机构标识、环节、起止时间和数量", "%[2]s needs a batch grant in force: the institution asks the authority for one, naming its id, the steps, from when to when, and how many"},
+	"grant_used_up":  {"批量授权码 %[1]s 的数量已用完：请向监管机关申请续期或新的授权码", "batch grant %[1]s is used up: ask the authority to renew it, or for another"},
+
+	// Holds.
+	"officer_refused": {"监管人员不予批准：%[1]s", "an officer has refused: %[1]s"},
+	"hold_expired":    {"挂起期限已过，监管人员未作决定，按不予批准处理", "no officer decided before the deadline, and so it is refused"},
 
 	// Rules.
 	"rule_error": {"规则 %[1]s 无法求值，按拒绝处理", "rule %[1]s can't be evaluated and so refuses"},

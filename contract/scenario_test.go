@@ -1,6 +1,7 @@
 package contract_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -27,7 +28,12 @@ func TestScenarios(t *testing.T) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) { play(t, file, seen) })
 	}
 	for _, code := range contract.Codes() {
-		if !seen[code] && code != "not_taken" { // never a code, only words for unknown ones
+		if !seen[code] && code != "not_taken" && code != "list" { // never codes, only words for unknown ones
+			t.Errorf("no scenario brings up %s", code)
+		}
+	}
+	for _, code := range contract.OrderCodes() {
+		if !seen[code] && !slices.Contains(bulky, code) {
 			t.Errorf("no scenario brings up %s", code)
 		}
 	}
@@ -73,13 +79,18 @@ type world struct {
 	requests map[string]contract.Request // by the name of the submission
 	answers  map[string]contract.Decision
 	last     contract.Decision
-	before   string // the state before the last submission
+	before   string // the state before the last submission or order
+
+	height  int64
+	refused *contract.OrderRefused // the last order's refusal; nil when it was carried out
+	grants  map[string]string      // codes of batch grants by the names that scenarios give them
 }
 
 func newWorld(name string, seen map[string]bool) *world {
 	w := &world{
 		name: name, seen: seen, genesis: genesis(), zone: time.FixedZone("", 8*60*60),
 		requests: make(map[string]contract.Request), answers: make(map[string]contract.Decision),
+		height: 10, grants: make(map[string]string),
 	}
 	w.now = time.Date(2020, 1, 1, 10, 0, 0, 0, w.zone).Unix()
 	return w
@@ -119,7 +130,12 @@ func (w *world) given(sentence string) error {
 	case "it": // is DATE TIME
 		at, err := w.time(strings.TrimPrefix(rest, "is "))
 		w.now = at
-		return err
+		return errors.Join(err, w.nextBlock(w.height+1))
+	case "block": // HEIGHT
+		height, err := number(words[1])
+		return errors.Join(err, w.nextBlock(height))
+	case "standing", "grant", "grants", "deadline", "list", "second":
+		return w.givenOffice(words)
 	case "platform", "reviewer", "producer", "officer", "originator":
 		return w.givenIdentity(contract.Role(words[0]), words[1], words[2:])
 	case "subject", "pair", "flow":
@@ -245,6 +261,9 @@ func (w *world) when(sentence string) error {
 	if err := w.start(); err != nil {
 		return err
 	}
+	if words := split(sentence); len(words) > 2 && words[0] == "officer" {
+		return w.order(words)
+	}
 	name, r, err := w.request(split(sentence))
 	if err != nil {
 		return err
@@ -257,7 +276,7 @@ func (w *world) when(sentence string) error {
 	for _, reason := range w.last.Reasons {
 		w.seen[reason.Code] = true
 	}
-	if w.last.Verdict != flow.Granted && w.before != w.state.dump() {
+	if w.last.Verdict == flow.Refused && w.before != w.state.dump() {
 		return fmt.Errorf("it is %s and yet the state has changed", w.last.Verdict)
 	}
 	return nil

@@ -244,13 +244,15 @@ func (w *world) then(sentence string) error {
 	switch words[0] {
 	case "granted", "refused", "held":
 		return w.thenVerdict(words)
+	case "order", "entry", "hold", "grant":
+		return w.thenOffice(words)
 	case "flow":
 		f, known, err := contract.FlowOf(w.state, txOf(words[1]))
 		if err != nil || !known || string(f.State) != words[3] {
 			return fmt.Errorf("flow %s: known %t, in state %q, error %v", words[1], known, f.State, err)
 		}
 		return nil
-	case "reviewer", "producer", "platform":
+	case "reviewer", "producer", "platform", "officer", "originator", "node":
 		i, known, err := contract.IdentityOf(w.state, words[1])
 		if err != nil || !known || string(i.Status) != words[3] {
 			return fmt.Errorf("%s: known %t, %q, error %v", words[1], known, i.Status, err)
@@ -293,7 +295,7 @@ func (w *world) thenVerdict(words []string) error {
 	return nil
 }
 
-var clausesOfThen = []string{"on", "at", "zh", "en", "token", "until", "flags", "observed", "flow", "version"}
+var clausesOfThen = []string{"on", "at", "zh", "en", "token", "until", "flags", "observed", "flow", "version", "standing", "grant", "by-order"}
 
 func (w *world) thenClause(word, want string) error {
 	d := w.last
@@ -329,6 +331,12 @@ func (w *world) thenClause(word, want string) error {
 		if strings.HasPrefix(want, txOf("none").String()) {
 			want = flow.Hash{}.String()
 		}
+	case "standing":
+		got = string(d.Standing)
+	case "grant":
+		got, want = d.Grant, w.grants[want]
+	case "by-order":
+		got = fmt.Sprint(d.Order)
 	case "version":
 		got = fmt.Sprint(d.Version)
 	default:

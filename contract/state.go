@@ -31,13 +31,29 @@ type State interface {
 //	licence/<pseudonym>             string, the identity that holds the licence
 //	list/<list>/<part>...           []Entry, the entries for this very key
 //	count/<list>                    uint64, entries ever added to the list
+//	entry/<list>/<number>           []string, the key of the numbered entry
+//	definition/<list>               Definition, of a list of the authority's own
+//	step-lists/<step>               []Definition, those that the step looks up
 //	record/<pseudonym>              recordState: which flow a record has, and its content
 //	flow/<flow id>                  FlowState
 //	permit/<transaction hash>       permit: a token given by this decision
 //	counter/<hash>                  days: what a counter has under one key
 //	observed/<address>/<rule>       uint64, hits of a rule in mode observe
 //	bundle/current                  bundleRef: address and version in force
+//	bundle/due                      []Scheduled, bundles that wait to take force
 //	bundle/<address>                []byte, the bundle as published (YAML)
+//	version/<number>                Version: which bundle it was, since when, by which order
+//	standing/<institution>          standing, as the last order set it
+//	grant/<code>                    Grant
+//	grants/<institution>            []string, codes of the grants that it may still use
+//	frozen/<what>/<id>              frozen: whether a flow, subject or institution is frozen
+//	stop/<business>/<step>          stopped: until when the step is stopped for the business
+//	hold/<transaction hash>         heldRequest: a submission that waits for an officer, or did
+//	hold-number/<number>            flow.Hash, the transaction of the numbered hold
+//	holds                           holdCount: how many holds there were, and which may still be open
+//	order/<number>                  OrderRecord, an officer's order that was carried out
+//	orders                          uint64, orders carried out
+//	policy                          Policy: which kinds of order need a second officer
 func paramsKey() []byte                  { return []byte("params") }
 func identityKey(id string) []byte       { return []byte("identity/" + id) }
 func keyKey(k flow.KeyID) []byte         { return []byte("key/" + k.String()) }
@@ -48,6 +64,35 @@ func flowKey(id flow.Hash) []byte        { return []byte("flow/" + id.String()) 
 func permitKey(tx flow.Hash) []byte      { return []byte("permit/" + tx.String()) }
 func currentBundleKey() []byte           { return []byte("bundle/current") }
 func bundleKey(address flow.Hash) []byte { return []byte("bundle/" + address.String()) }
+func dueKey() []byte                     { return []byte("bundle/due") }
+func versionKey(n uint64) []byte         { return []byte("version/" + ordinal(n)) }
+func definitionKey(list List) []byte     { return []byte("definition/" + string(list)) }
+func stepListsKey(step flow.Step) []byte { return []byte("step-lists/" + string(step)) }
+func standingKey(id string) []byte       { return []byte("standing/" + id) }
+func grantKey(code string) []byte        { return []byte("grant/" + code) }
+func grantsKey(id string) []byte         { return []byte("grants/" + id) }
+func holdKey(tx flow.Hash) []byte        { return []byte("hold/" + tx.String()) }
+func holdNumberKey(n uint64) []byte      { return []byte("hold-number/" + ordinal(n)) }
+func holdsKey() []byte                   { return []byte("holds") }
+func orderKey(n uint64) []byte           { return []byte("order/" + ordinal(n)) }
+func ordersKey() []byte                  { return []byte("orders") }
+func policyKey() []byte                  { return []byte("policy") }
+
+func frozenKey(what Frozen, id string) []byte {
+	return []byte("frozen/" + string(what) + "/" + id)
+}
+
+func stopKey(business string, step flow.Step) []byte {
+	return []byte("stop/" + business + "/" + string(step))
+}
+
+func entryKey(list List, number uint64) []byte {
+	return []byte("entry/" + string(list) + "/" + ordinal(number))
+}
+
+// ordinal writes a number so that keys sort as numbers do: the host can list a
+// history with one scan.
+func ordinal(n uint64) string { return fmt.Sprintf("%020d", n) }
 
 func listKey(list List, parts []string) []byte {
 	var b strings.Builder

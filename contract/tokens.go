@@ -49,7 +49,7 @@ func (x *examination) tokenTrue() ([]flow.Reason, error) {
 		return because("token_wrong", "actor"), nil
 	case p.Used:
 		return because("token_used", "token"), nil
-	case x.r.Now >= p.Expires:
+	case x.received >= p.Expires: // it was in time if it had to wait for an officer since
 		return because("token_expired", "token"), nil
 	case x.flow.Pending != f.Permit:
 		return because("token_replaced", "token"), nil

@@ -4,10 +4,12 @@ import "signalbox.dev/signalbox/flow"
 
 // grant writes what a granted submission changes. Nothing before it has
 // written anything.
-func (x *examination) grant() (Decision, error) {
-	d := x.decision(flow.Granted, BasisRules)
+func (x *examination) grant(d Decision) (Decision, error) {
 	step := x.r.Header.Step
 	if err := x.count(); err != nil {
+		return Decision{}, err
+	}
+	if err := x.useGrant(&d); err != nil {
 		return Decision{}, err
 	}
 	if step == flow.Enrol {
