@@ -57,7 +57,8 @@ type Bundle struct {
 }
 
 // Rule is one rule. When is a CEL expression of type bool over `facts`
-// (Facts), `params` (the bundle's parameters), `counters` (Counter) and `step`.
+// (Facts), `params` (the bundle's parameters), `counters` (Counter), `step`, and
+// `today`: the authority's day at the block's time, in days since 1970-01-01.
 type Rule struct {
 	ID      string
 	Steps   []flow.Step
@@ -80,6 +81,7 @@ type Message struct {
 type Case struct {
 	Name  string
 	Step  flow.Step
+	Today int64          // the authority's day, in days since 1970-01-01
 	Facts map[string]any // by the names that rules use; what is missing is zero
 	// Counters are what the bundle's counters say before the step, by id: an
 	// int64, or for a counter by item a map[string]any of one for each item.

@@ -8,11 +8,11 @@ import (
 	"signalbox.dev/signalbox/flow"
 )
 
-// The names of the canonical forms. Bundles without counters keep to the
-// first, and so to the addresses that they have always had.
+// The names of the canonical forms. Bundles that can do with the first
+// keep to it, and so to the addresses that they have always had.
 const (
 	canonicalFormat = "signalbox/rules/v1"
-	countersFormat  = "signalbox/rules/v2" // with counters
+	countersFormat  = "signalbox/rules/v2" // with counters, or with cases on a day
 )
 
 // The canonical form: deterministic CBOR of these arrays. Comments, key order
@@ -27,7 +27,8 @@ type canonicalBundle struct {
 	Cases      []canonicalCase
 }
 
-// countersBundle is the form of bundles with counters.
+// countersBundle is the form of bundles with counters, or with cases that say
+// which day it is.
 type countersBundle struct {
 	_ struct{} `cbor:",toarray"`
 
@@ -38,6 +39,7 @@ type countersBundle struct {
 	Cases      []canonicalCase
 	Counters   []canonicalCounter // in the bundle's order
 	Given      []map[string]any   // what the counters say in each case
+	Days       []int64            // the day of each case
 }
 
 type canonicalCounter struct {
@@ -104,9 +106,9 @@ func (b Bundle) Canonical() ([]byte, error) {
 	return data, nil
 }
 
-// form gives c, with counters if the bundle has some.
+// form gives c, with counters and days if the bundle has some.
 func (b Bundle) form(c canonicalBundle) any {
-	if len(b.Counters) == 0 {
+	if len(b.Counters) == 0 && !slices.ContainsFunc(b.Cases, func(k Case) bool { return k.Today != 0 }) {
 		return c
 	}
 	with := countersBundle{Format: countersFormat, Contract: c.Contract, Parameters: c.Parameters, Rules: c.Rules, Cases: c.Cases}
@@ -119,6 +121,7 @@ func (b Bundle) form(c canonicalBundle) any {
 			given = map[string]any{} // none is an empty map, not null
 		}
 		with.Given = append(with.Given, given)
+		with.Days = append(with.Days, k.Today)
 	}
 	return with
 }

@@ -51,7 +51,7 @@ func actualCost(t *testing.T, r *Rules, facts *Facts) uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, details, _ := p.Eval(r.activation(flow.ReviewRequest, facts, nil))
+	_, details, _ := p.Eval(r.activation(flow.ReviewRequest, facts, 0, nil))
 	if details == nil || details.ActualCost() == nil {
 		t.Fatal("the cost was not tracked")
 	}

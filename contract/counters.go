@@ -237,9 +237,12 @@ func addSaturated(a, b int64) int64 {
 	return a + b
 }
 
+// today is the authority's day at now, in days since 1970-01-01.
+func (r *Rules) today(now int64) int64 { return params{ZoneOffset: r.zone}.day(now) }
+
 // stored reads counters from the state.
 func (r *Rules) stored(s State, now int64) counts {
-	today := params{ZoneOffset: r.zone}.day(now)
+	today := r.today(now)
 	return func(c *counting, parts []string) (int64, error) {
 		var d days
 		if _, err := load(s, c.stateKey(parts), &d); err != nil {
@@ -252,7 +255,7 @@ func (r *Rules) stored(s State, now int64) counts {
 // Count adds a granted step to the counters that count it, each under the keys
 // of its facts. An error is a failure of the storage.
 func (r *Rules) Count(s State, step flow.Step, facts *Facts, now int64) error {
-	today := params{ZoneOffset: r.zone}.day(now)
+	today := r.today(now)
 	for _, c := range r.counted {
 		if !slices.Contains(c.Steps, step) {
 			continue

@@ -37,6 +37,7 @@ func (r *Rules) prepare() error {
 		ext.NativeTypes(reflect.TypeFor[*Facts](), ext.ParseStructField(factName)),
 		cel.Variable("facts", cel.ObjectType(factsType)),
 		cel.Variable("step", cel.StringType),
+		cel.Variable("today", cel.IntType),
 		cel.HomogeneousAggregateLiterals(),
 		cel.CostModelVersion(costModel),
 		cel.ParserExpressionSizeLimit(maxExpression),
@@ -149,6 +150,7 @@ type activation struct {
 	facts *Facts
 	value ref.Val // of facts
 	step  ref.Val
+	today ref.Val
 	count counts                           // nil when the bundle has no counters
 	known map[reading]ref.Val              // what was read of counters
 	calls map[string]functions.LateBoundOp // counters by item, once used
@@ -162,8 +164,8 @@ type reading struct {
 	item    string
 }
 
-func (r *Rules) activation(step flow.Step, facts *Facts, count counts) *activation {
-	return &activation{rules: r, facts: facts, value: r.factRecord(facts), step: types.String(step), count: count}
+func (r *Rules) activation(step flow.Step, facts *Facts, today int64, count counts) *activation {
+	return &activation{rules: r, facts: facts, value: r.factRecord(facts), step: types.String(step), today: types.Int(today), count: count}
 }
 
 // ResolveName implements cel.Activation.
@@ -173,6 +175,8 @@ func (a *activation) ResolveName(name string) (any, bool) {
 		return a.value, true
 	case "step":
 		return a.step, true
+	case "today":
+		return a.today, true
 	}
 	if v, ok := a.rules.parameters[name]; ok {
 		return v, true

@@ -35,7 +35,7 @@ type Read struct {
 // Explain evaluates the rules of the step as Evaluate does, and says what each
 // came to. It is slow and for people: a decision is made by Evaluate.
 func (r *Rules) Explain(s State, step flow.Step, facts *Facts, now int64) ([]RuleTrace, error) {
-	vars := r.activation(step, facts, r.stored(s, now))
+	vars := r.activation(step, facts, r.today(now), r.stored(s, now))
 	var all []RuleTrace
 	for _, rule := range r.of[step] {
 		t, err := r.trace(rule, vars)
@@ -80,6 +80,8 @@ func (r *Rules) reads(rule *compiledRule, vars *activation) []Read {
 		switch {
 		case name == "step":
 			values[name] = vars.step.Value()
+		case name == "today":
+			values[name] = vars.today.Value()
 		case strings.HasPrefix(name, "params."):
 			values[name] = r.bundle.Parameters[strings.TrimPrefix(name, "params.")]
 		case r.counters[name] != nil:

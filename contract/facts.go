@@ -45,9 +45,11 @@ type Facts struct {
 
 	// What the chain knows itself. No submission brings these: they are not
 	// encoded, and Decide fills them in from the state (Complete).
-	ReviewerTags []string `cel:"reviewer_tags" cbor:"-"` // of the identity that reviews or has approved, sorted
-	ProducerTags []string `cel:"producer_tags" cbor:"-"` // of the identity that makes up the order, sorted
-	RecordTags   []string `cel:"record_tags" cbor:"-"`   // of the flow's record, as it was registered
+	ReviewerTags []string `cel:"reviewer_tags" cbor:"-" json:",omitempty"` // of the identity that reviews or has approved, sorted
+	ProducerTags []string `cel:"producer_tags" cbor:"-" json:",omitempty"` // of the identity that makes up the order, sorted
+	RecordTags   []string `cel:"record_tags" cbor:"-" json:",omitempty"`   // of the flow's record, as it was registered
+
+	RecordExpiresOn int64 `cel:"record_expires_on" cbor:"-" json:",omitempty"` // last day of the record's validity, days since 1970-01-01; 0 unknown
 }
 
 // ItemFacts describe one item of a record or order.

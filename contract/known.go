@@ -3,7 +3,7 @@ package contract
 import "signalbox.dev/signalbox/flow"
 
 // Complete fills in the facts that no submission brings because the chain
-// itself knows them: the tags of who acts and of the flow's record. Whatever
+// itself knows them: the tags of who acts, and what the flow's record was. Whatever
 // stood there is overwritten. Decide does so before it asks the rules; whoever
 // puts past submissions to rules does the same first, with the state of then or,
 // as an approximation, of now.
@@ -19,11 +19,11 @@ func Complete(s State, h flow.Header, f *Facts) error {
 }
 
 func complete(s State, step flow.Step, at FlowState, f *Facts) error {
-	f.RecordTags, f.ReviewerTags, f.ProducerTags = at.Tags, nil, nil
+	f.RecordTags, f.RecordExpiresOn = at.Tags, at.ExpiresOn
 	reviewer, producer := at.Reviewer, ""
 	switch step {
 	case flow.Register:
-		f.RecordTags = f.Tags
+		f.RecordTags, f.RecordExpiresOn = f.Tags, f.ExpiresOn
 	case flow.ReviewRequest, flow.ReviewResult:
 		reviewer = f.Reviewer
 	case flow.Order, flow.Settle, flow.Deliver:

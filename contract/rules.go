@@ -83,7 +83,7 @@ func (r *Rules) Evaluate(s State, step flow.Step, facts *Facts, now int64) (Find
 	if len(r.counted) > 0 {
 		count = r.stored(s, now)
 	}
-	return r.evaluate(r.activation(step, facts, count), step, now)
+	return r.evaluate(r.activation(step, facts, r.today(now), count), step, now)
 }
 
 func (r *Rules) evaluate(vars *activation, step flow.Step, now int64) (Findings, error) {

@@ -276,11 +276,16 @@ func readCounter(n *yaml.Node) (Counter, error) {
 }
 
 func readCase(n *yaml.Node) (Case, error) {
-	p, err := keysOf(n, "name", "step", "facts", "counters", "want")
+	p, err := keysOf(n, "name", "step", "today", "facts", "counters", "want")
 	if err != nil {
 		return Case{}, err
 	}
 	c := Case{at: p}
+	if n := p["today"]; n != nil {
+		if err := n.Decode(&c.Today); err != nil || n.ShortTag() != "!!int" {
+			return Case{}, wrongNode(n, "today: want days since 1970-01-01")
+		}
+	}
 	var step, verdict string
 	if err := p.fill(map[string]*string{"name": &c.Name, "step": &step}); err != nil {
 		return Case{}, err

@@ -71,7 +71,9 @@ func registerFacts(canonical []byte, name profile.Pseudonym) (contract.Facts, er
 		f.Tags = append(f.Tags, "insured")
 	}
 	if rx.Category != General {
-		f.Tags = append(f.Tags, string(rx.Category))
+		// The form that it is written on goes beside what it is for: an item may
+		// be a narcotic without being prescribed as one.
+		f.Tags = append(f.Tags, string(rx.Category), string(rx.Category)+"-form")
 	}
 	for _, it := range rx.Items {
 		insured, _, err := profile.Split(int64(it.Price), it.Ratio)
