@@ -117,6 +117,9 @@ func TestPanic(t *testing.T) {
 	if w := do(s, request("POST", records, sample(t, "respiratory-antibiotic"))); w.Code != http.StatusAccepted {
 		t.Errorf("afterwards: status %d: something is still held", w.Code)
 	}
+	if n := s.InHand(); n != 0 {
+		t.Errorf("%d are counted as under way, and none is", n)
+	}
 }
 
 // torn loses what is first written to it.
