@@ -278,7 +278,11 @@ func secretsOf(t *testing.T, k testKeys) []string {
 		case *sm2.PrivateKey:
 			numbers = append(numbers, key.D)
 		case *ecdsa.PrivateKey:
-			numbers = append(numbers, key.D)
+			raw, err := key.Bytes()
+			if err != nil {
+				t.Fatal(err)
+			}
+			numbers = append(numbers, new(big.Int).SetBytes(raw))
 		case *rsa.PrivateKey:
 			numbers = append(numbers, key.D)
 			numbers = append(numbers, key.Primes...)

@@ -7,8 +7,8 @@ import (
 	"regexp"
 )
 
-// KeyID names a public key: the leftmost 20 bytes of SHA-256 over its
-// SubjectPublicKeyInfo (RFC 7093 method 1). It is the CMS subject key
+// KeyID names a public key: the first 20 bytes of SHA-256 over its DER
+// SubjectPublicKeyInfo (RFC 7093 method 4, cut). It is the CMS subject key
 // identifier of a recipient and the sender's name in a header.
 type KeyID [20]byte
 
