@@ -222,7 +222,9 @@ func TestPrivateKeysPrintNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		values := []any{
-			far, &far, farCA, &farCA, holder{far, far, farCA}, &holder{far, far, farCA},
+			far, &far, farCA, &farCA,
+			holder{far, far, farCA},
+			&holder{far, far, farCA},
 			k.signing, &k.signing, k.sealing, k.ca, &k.ca,
 			holder{k.signing, k.sealing, k.ca},
 			&holder{k.signing, k.sealing, k.ca},

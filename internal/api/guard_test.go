@@ -89,8 +89,12 @@ func TestRoutes(t *testing.T) {
 		wantProblem(t, do(s, request("GET", target, "")), http.StatusNotFound, "route-not-found")
 	}
 	for _, c := range []struct{ method, target, allow string }{
-		{"GET", records, "POST"}, {"DELETE", flows, "GET, HEAD"}, {"POST", flows + "/x", "GET, HEAD"}, {"POST", "/api/v1/events", "GET, HEAD"},
-		{"PUT", "/healthz", "GET, HEAD"}, {"POST", "/api/v1/openapi.yaml", "GET, HEAD"},
+		{"GET", records, "POST"},
+		{"DELETE", flows, "GET, HEAD"},
+		{"POST", flows + "/x", "GET, HEAD"},
+		{"POST", "/api/v1/events", "GET, HEAD"},
+		{"PUT", "/healthz", "GET, HEAD"},
+		{"POST", "/api/v1/openapi.yaml", "GET, HEAD"},
 	} {
 		w := do(s, request(c.method, c.target, ""))
 		wantProblem(t, w, http.StatusMethodNotAllowed, "method-not-allowed")

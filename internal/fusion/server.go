@@ -89,7 +89,7 @@ func (n *Node) open(ctx context.Context, srv *server.Server) error {
 		return err
 	}
 	n.platforms = map[string]*link{}
-	for _, p := range n.platformNames() {
+	for _, p := range platforms(n.cfg.Routes) {
 		if n.platforms[p], err = n.connect(srv, p); err != nil {
 			return err
 		}

@@ -351,10 +351,11 @@ func TestRestartWithAnotherConfiguration(t *testing.T) {
 		Dir: dir, Redeliver: time.Minute, MaxWaiting: 100, MaxBytes: 2 * minBytes, DecisionAge: time.Hour,
 		Routes: []Route{{north, rx}, {north, lab}},
 	})
-	from, _ := takeSubmissions(t, directory(t, without))
+	from, stop := takeSubmissions(t, directory(t, without))
 	if got := idOf(t, next(t, from).Submission); got != number(1) {
 		t.Errorf("got %s", got)
 	}
+	stop()
 	without.stop(t)
 	again := start(t, NodeConfig{Dir: dir})
 	decided, _ := takeDecisions(t, directory(t, again), south)

@@ -395,7 +395,9 @@ func TestPaymentForAReplacedOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := errors.New("found")
-	err = w.Events(w.ctx, 0, func(e event.Event) error {
+	ctx, cancel := context.WithTimeout(w.ctx, 20*time.Second)
+	defer cancel()
+	err = w.Events(ctx, 0, func(e event.Event) error {
 		if e.Kind == event.Failed && e.Flow == id.String() {
 			return found
 		}

@@ -192,6 +192,25 @@ func TestClearPartsAreNotBelieved(t *testing.T) {
 	}
 }
 
+// A decision that comes many times at once counts once.
+func TestDecisionsDeliveredManyTimes(t *testing.T) {
+	w := newWorld(t)
+	w.authority.copies = 20
+	w.start()
+	enrolled := w.granted(w.Review.Enrol(w.ctx, review.Application{ID: reviewer, Application: flow.Application{Kind: "reviewer"}}))
+	id := w.register(1)
+	w.approve(id)
+	w.order(id)
+	w.settleAndDeliver(id)
+	w.checkWhole(id.String())
+	var n int
+	err := w.store.DB().NewSelect().Table("events").ColumnExpr("count(*)").
+		Where("kind = ?", event.Done).Where("tx = ?", enrolled.Tx.String()).Scan(t.Context(), &n)
+	if err != nil || n != 1 {
+		t.Errorf("the enrolment ended %d times, %v", n, err)
+	}
+}
+
 // A decision on something that this platform never asked is passed over.
 func TestDecisionOnNothingOfOurs(t *testing.T) {
 	w := started(t)
