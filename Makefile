@@ -44,7 +44,7 @@ bench: modules
 lint: modules vet format
 	$(GO) tool staticcheck ./...
 	@echo '$(GO) tool gofumpt -l'; loose=$$($(GO) tool gofumpt -l $(sources)) || exit 1; \
-	if [ -n "$$loose" ]; then echo "$$loose"; echo 'not formatted as gofumpt does: go tool gofumpt -w .'; exit 1; fi
+	if [ -n "$$loose" ]; then echo "$$loose" | sort -u; echo 'not formatted as gofumpt does: go tool gofumpt -w .'; exit 1; fi
 	@echo '$(GO) tool deadcode -test ./...'; dead=$$($(GO) tool deadcode -test ./...) || exit 1; \
 	if [ -n "$$dead" ]; then echo "$$dead"; exit 1; fi
 
@@ -63,7 +63,7 @@ vet: modules
 .PHONY: format
 format: go
 	@loose=$$("$$($(GO) env GOROOT)/bin/gofmt" -l $(sources)) || exit 1; \
-	if [ -n "$$loose" ]; then echo "$$loose"; echo 'not formatted: gofmt -w .'; exit 1; fi
+	if [ -n "$$loose" ]; then echo "$$loose" | sort -u; echo 'not formatted: gofmt -w .'; exit 1; fi
 
 .PHONY: modules
 modules: go

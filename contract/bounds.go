@@ -25,9 +25,16 @@ func (f *Facts) outOfBounds() string {
 		return "items"
 	}
 	texts := []struct{ name, value string }{
-		{"unreadable", f.Unreadable}, {"business", f.Business}, {"subject", f.Subject},
-		{"originator", f.Originator}, {"prescriber", f.Prescriber}, {"reviewer", f.Reviewer},
-		{"producer", f.Producer}, {"record", f.Record}, {"content", f.Content}, {"currency", f.Currency},
+		{"unreadable", f.Unreadable},
+		{"business", f.Business},
+		{"subject", f.Subject},
+		{"originator", f.Originator},
+		{"prescriber", f.Prescriber},
+		{"reviewer", f.Reviewer},
+		{"producer", f.Producer},
+		{"record", f.Record},
+		{"content", f.Content},
+		{"currency", f.Currency},
 	}
 	for _, t := range texts {
 		if len(t.value) > maxText {

@@ -222,7 +222,9 @@ func TestPrivateKeysPrintNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		values := []any{
-			far, &far, farCA, &farCA, holder{far, far, farCA}, &holder{far, far, farCA},
+			far, &far, farCA, &farCA,
+			holder{far, far, farCA},
+			&holder{far, far, farCA},
 			k.signing, &k.signing, k.sealing, k.ca, &k.ca,
 			holder{k.signing, k.sealing, k.ca},
 			&holder{k.signing, k.sealing, k.ca},
@@ -278,7 +280,11 @@ func secretsOf(t *testing.T, k testKeys) []string {
 		case *sm2.PrivateKey:
 			numbers = append(numbers, key.D)
 		case *ecdsa.PrivateKey:
-			numbers = append(numbers, key.D)
+			raw, err := key.Bytes()
+			if err != nil {
+				t.Fatal(err)
+			}
+			numbers = append(numbers, new(big.Int).SetBytes(raw))
 		case *rsa.PrivateKey:
 			numbers = append(numbers, key.D)
 			numbers = append(numbers, key.Primes...)

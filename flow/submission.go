@@ -7,8 +7,8 @@ import (
 	"regexp"
 )
 
-// KeyID names a public key: the leftmost 20 bytes of SHA-256 over its
-// SubjectPublicKeyInfo (RFC 7093 method 1). It is the CMS subject key
+// KeyID names a public key: the first 20 bytes of SHA-256 over its DER
+// SubjectPublicKeyInfo (RFC 7093 method 4, cut). It is the CMS subject key
 // identifier of a recipient and the sender's name in a header.
 type KeyID [20]byte
 
@@ -119,10 +119,23 @@ func (s Submission) Open() (Header, error) {
 // SigningInput is what the platform signs: a label, the header's length and
 // bytes, and the sealed payload, so that nodes verify without opening.
 func (s Submission) SigningInput() []byte {
-	const label = "signalbox/submission/v1\n"
-	b := make([]byte, 0, len(label)+4+len(s.Header)+len(s.Sealed))
-	b = append(b, label...)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(s.Header)))
-	b = append(b, s.Header...)
-	return append(b, s.Sealed...)
+	return Frame("signalbox/submission/v1\n", s.Header, s.Sealed)
+}
+
+// Frame composes what is signed: a label that says what it is, then each part
+// with its length in 4 bytes, the last without. No byte can move from one part
+// to another, and nothing signed as one thing can pass for another.
+func Frame(label string, parts ...[]byte) []byte {
+	size := len(label)
+	for _, p := range parts {
+		size += 4 + len(p)
+	}
+	b := append(make([]byte, 0, size), label...)
+	for i, p := range parts {
+		if i < len(parts)-1 {
+			b = binary.BigEndian.AppendUint32(b, uint32(len(p)))
+		}
+		b = append(b, p...)
+	}
+	return b
 }

@@ -1,16 +1,56 @@
 package api
 
-import "signalbox.dev/signalbox/flow"
+import (
+	"maps"
+
+	"signalbox.dev/signalbox/flow"
+)
 
 const (
 	hashPattern = "^[0-9a-f]{64}$"
 	idPattern   = "^[0-9a-f]{32}$"
 )
 
-// described says what the properties of others' types are.
+func hash(text string) said { return said{text: text, pattern: hashPattern} }
+
+func id(text string) said { return said{text: text, pattern: idPattern} }
+
+// described says what the properties of others' types are, and of what is a hash
+// or an id in our own.
 func described() map[string]map[string]said {
-	hash := func(text string) said { return said{text: text, pattern: hashPattern} }
-	id := func(text string) said { return said{text: text, pattern: idPattern} }
+	all := ofFlows()
+	maps.Copy(all, map[string]map[string]said{
+		"Reason": {
+			"code": {text: "Stable and for programs."},
+			"path": {text: "A JSON pointer into the record, or the name of a fact."},
+			"zh":   {text: "The reason in Chinese."},
+			"en":   {text: "The reason in English."},
+		},
+		"Event": {
+			"id":      {text: "Counts up, with gaps."},
+			"at":      {text: "When it happened."},
+			"kind":    {text: "What happened.", enum: []any{"step.submitted", "step.held", "step.refused", "step.done", "step.lapsed", "order.fetched", "payment.open", "payment.failed"}},
+			"flow":    hash("The flow's txhash, where known."),
+			"ref":     id("The flow's registration. Absent from an enrolment."),
+			"step":    {text: "Which step.", enum: steps()},
+			"verdict": {text: "The authority's decision.", enum: verdicts()},
+			"tx":      hash("The decision's transaction on the supervision chain."),
+			"party":   {text: "The reviewer or producer whom it concerns."},
+		},
+		"Registration": {
+			"ref":   id("Names the flow from now on: the registration's submission id."),
+			"flow":  hash("The flow's txhash, once granted."),
+			"state": {text: "Where the flow stands: pending while its registration is undecided.", enum: states()},
+		},
+		"Problem": {
+			"ref": id("The refused registration."),
+			"tx":  hash("The decision's transaction; its receipt proves the refusal."),
+		},
+	})
+	return all
+}
+
+func ofFlows() map[string]map[string]said {
 	return map[string]map[string]said{
 		"Flow": {
 			"seq":        {text: "Counts up in order of registration."},
@@ -44,32 +84,6 @@ func described() map[string]map[string]said {
 			"submitting": {text: "Milliseconds until the fusion node had the submission."},
 			"deciding":   {text: "Milliseconds from there to the decision."},
 			"storing":    {text: "Milliseconds from there until the record stood on the business chain."},
-		},
-		"Reason": {
-			"code": {text: "Stable and for programs."},
-			"path": {text: "A JSON pointer into the record, or the name of a fact."},
-			"zh":   {text: "The reason in Chinese."},
-			"en":   {text: "The reason in English."},
-		},
-		"Event": {
-			"id":      {text: "Counts up, with gaps."},
-			"at":      {text: "When it happened."},
-			"kind":    {text: "What happened.", enum: []any{"step.submitted", "step.held", "step.refused", "step.done", "step.lapsed", "order.fetched", "payment.open", "payment.failed"}},
-			"flow":    hash("The flow's txhash, where known."),
-			"ref":     id("The flow's registration. Absent from an enrolment."),
-			"step":    {text: "Which step.", enum: steps()},
-			"verdict": {text: "The authority's decision.", enum: verdicts()},
-			"tx":      hash("The decision's transaction on the supervision chain."),
-			"party":   {text: "The reviewer or producer whom it concerns."},
-		},
-		"Registration": {
-			"ref":   id("Names the flow from now on: the registration's submission id."),
-			"flow":  hash("The flow's txhash, once granted."),
-			"state": {text: "Where the flow stands: pending while its registration is undecided.", enum: states()},
-		},
-		"Problem": {
-			"ref": id("The refused registration."),
-			"tx":  hash("The decision's transaction; its receipt proves the refusal."),
 		},
 	}
 }

@@ -167,21 +167,32 @@ func TestEventsHeartbeat(t *testing.T) {
 	})
 }
 
-// A client that takes nothing any more is let go.
+// A client that takes nothing any more is let go, at the next sign of life.
 func TestEventsToNobody(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
-		s, _ := serve(t, f)
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			s.ServeHTTP(deaf{httptest.NewRecorder()}, request("GET", "/api/v1/events", ""))
-		}()
-		<-done // with the first block
-	})
+	for _, takes := range []int{0, 1, 3} {
+		synctest.Test(t, func(t *testing.T) {
+			s, _ := serve(t, newFake(t))
+			began := time.Now()
+			s.ServeHTTP(&deaf{httptest.NewRecorder(), takes}, request("GET", "/api/v1/events", ""))
+			if took := time.Since(began); took != time.Duration(takes)*api.Heartbeat {
+				t.Errorf("let go after %v, having taken %d", took, takes)
+			}
+			if n := s.InHand(); n != 0 {
+				t.Errorf("%d are counted as under way, and none is", n)
+			}
+		})
+	}
 }
 
-type deaf struct{ *httptest.ResponseRecorder }
+// deaf takes so many writes.
+type deaf struct {
+	*httptest.ResponseRecorder
+	takes int
+}
 
-func (deaf) Write([]byte) (int, error)       { return 0, io.ErrClosedPipe }
-func (deaf) WriteString(string) (int, error) { return 0, io.ErrClosedPipe }
+func (d *deaf) Write(b []byte) (int, error) {
+	if d.takes--; d.takes < 0 {
+		return 0, io.ErrClosedPipe
+	}
+	return len(b), nil
+}

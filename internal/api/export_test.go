@@ -16,6 +16,9 @@ func (s *Server) Crowd() func() {
 	}
 }
 
+// InHand counts what is limited and under way.
+func (s *Server) InHand() int { return len(s.intake) + len(s.waiting) }
+
 // Statuses gives every kind of problem with its status.
 func Statuses() map[string]int {
 	all := map[string]int{}

@@ -89,8 +89,12 @@ func TestRoutes(t *testing.T) {
 		wantProblem(t, do(s, request("GET", target, "")), http.StatusNotFound, "route-not-found")
 	}
 	for _, c := range []struct{ method, target, allow string }{
-		{"GET", records, "POST"}, {"DELETE", flows, "GET, HEAD"}, {"POST", flows + "/x", "GET, HEAD"}, {"POST", "/api/v1/events", "GET, HEAD"},
-		{"PUT", "/healthz", "GET, HEAD"}, {"POST", "/api/v1/openapi.yaml", "GET, HEAD"},
+		{"GET", records, "POST"},
+		{"DELETE", flows, "GET, HEAD"},
+		{"POST", flows + "/x", "GET, HEAD"},
+		{"POST", "/api/v1/events", "GET, HEAD"},
+		{"PUT", "/healthz", "GET, HEAD"},
+		{"POST", "/api/v1/openapi.yaml", "GET, HEAD"},
 	} {
 		w := do(s, request(c.method, c.target, ""))
 		wantProblem(t, w, http.StatusMethodNotAllowed, "method-not-allowed")
@@ -116,6 +120,9 @@ func TestPanic(t *testing.T) {
 	f.hook = nil
 	if w := do(s, request("POST", records, sample(t, "respiratory-antibiotic"))); w.Code != http.StatusAccepted {
 		t.Errorf("afterwards: status %d: something is still held", w.Code)
+	}
+	if n := s.InHand(); n != 0 {
+		t.Errorf("%d are counted as under way, and none is", n)
 	}
 }
 

@@ -153,6 +153,10 @@ func TestKindsAreDocumented(t *testing.T) {
 
 func TestLanguage(t *testing.T) {
 	s, _ := serve(t, newFake(t))
+	w := do(s, request("GET", flows+"/x", "", "Accept-Language", "zh"))
+	if p := wantProblem(t, w, http.StatusNotFound, "flow-not-found"); p.Title != "无此业务流转" || w.Header().Get("Vary") != "Accept-Language" {
+		t.Errorf("title %q, Vary %q", p.Title, w.Header().Get("Vary"))
+	}
 	for accept, want := range map[string]string{
 		"": "en", "en": "en", "zh": "zh", "zh-CN,zh;q=0.9,en;q=0.8": "zh", "zh-TW": "zh", "en-GB, zh": "en",
 		"zh;q=0.1, en;q=0.9": "en", "fr": "en", "*": "en", "%%%": "en", "fr, zh;q=0.2": "zh",
@@ -161,6 +165,9 @@ func TestLanguage(t *testing.T) {
 		p := wantProblem(t, w, http.StatusNotFound, "route-not-found")
 		if got := w.Header().Get("Content-Language"); got != want || (p.Title == "无此地址") != (want == "zh") {
 			t.Errorf("%q: language %q, title %q, want %s", accept, got, p.Title, want)
+		}
+		if w.Header().Get("Vary") != "Accept-Language" {
+			t.Errorf("Vary %q", w.Header().Get("Vary"))
 		}
 	}
 }

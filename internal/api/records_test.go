@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -247,11 +248,23 @@ func TestBodyTooLarge(t *testing.T) {
 			t.Error("the connection goes on")
 		}
 	}
+	r := httptest.NewRequest("POST", "http://localhost"+records, unread{t})
+	r.ContentLength = api.MaxRecord + 1
+	r.Header.Set("Content-Type", "application/json")
+	wantProblem(t, do(s, r), http.StatusRequestEntityTooLarge, "content-too-large")
 	body := sample(t, "respiratory-antibiotic")
 	body += strings.Repeat(" ", api.MaxRecord-len(body))
 	if w := do(s, request("POST", records, body)); w.Code != http.StatusAccepted {
 		t.Errorf("just not too large: status %d", w.Code)
 	}
+}
+
+// unread is a body that says of itself that it is too large.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("it was read all the same")
+	return 0, io.EOF
 }
 
 // late is a body that never ends, and broken one that ends early.
@@ -294,5 +307,10 @@ func TestBusy(t *testing.T) {
 		if w := do(s, request("POST", records, body, "Prefer", "wait=1")); w.Code/100 != 2 || w.Header().Get("Preference-Applied") == "" {
 			t.Errorf("afterwards: status %d, headers %v", w.Code, w.Header())
 		}
+	}
+	do(s, request("GET", flows+"/"+refOf(1).String(), "", "Prefer", "wait=0"))
+	do(s, request("POST", records, "{"))
+	if n := s.InHand(); n != 0 {
+		t.Errorf("%d are counted as under way, and none is", n)
 	}
 }

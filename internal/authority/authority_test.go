@@ -93,9 +93,14 @@ func (l *line) decision(t *testing.T, id flow.ID) flow.Decision {
 // notes is a profile whose records are "subject number".
 type notes struct{}
 
-func (notes) Business() string                      { return "prescription" }
-func (notes) Intake([]byte) (profile.Record, error) { return profile.Record{}, errors.New("unused") }
-func (notes) Parse([]byte) (profile.Record, error)  { return profile.Record{}, errors.New("unused") }
+var errUnused = errors.New("unused")
+
+func (notes) Business() string { return "prescription" }
+
+func (notes) Intake([]byte) (profile.Record, error) { return profile.Record{}, errUnused }
+
+func (notes) Parse([]byte) (profile.Record, error) { return profile.Record{}, errUnused }
+
 func (notes) Facts(step flow.Step, payload []byte, name profile.Pseudonym) (contract.Facts, error) {
 	subject, number, ok := strings.Cut(string(payload), " ")
 	if !ok {

@@ -176,6 +176,7 @@ func (o *overlay) digest(prev flow.Hash) flow.Hash {
 type contractState struct{ o *overlay }
 
 func (c contractState) Get(key []byte) ([]byte, error) { return c.o.get(contractPrefix + string(key)) }
+
 func (c contractState) Set(key, value []byte) {
 	c.o.set(contractPrefix+string(key), slices.Clone(value))
 }

@@ -1,7 +1,6 @@
 package chain
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -86,14 +85,7 @@ func Compose(id string, kind Kind, body any, suite envelope.Suite, key envelope.
 }
 
 func signingInput(id string, kind Kind, body []byte) []byte {
-	const label = "signalbox/transaction/v1\n"
-	b := make([]byte, 0, len(label)+1+len(id)+1+4+len(body))
-	b = append(b, label...)
-	b = append(b, byte(len(id)))
-	b = append(b, id...)
-	b = append(b, byte(kind))
-	b = binary.BigEndian.AppendUint32(b, uint32(len(body)))
-	return append(b, body...)
+	return flow.Frame("signalbox/transaction/v1\n", []byte(id), []byte{byte(kind)}, body)
 }
 
 var errTransaction = errors.New("transaction is malformed")

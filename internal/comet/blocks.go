@@ -96,9 +96,6 @@ func (b *Blocks) Base() int64 { return b.store.Base() }
 // Height is the highest stored height, 0 when there is none.
 func (b *Blocks) Height() int64 { return b.store.Height() }
 
-// Load reads one block, unchecked. A height that is not stored is ErrNoBlock.
-func (b *Blocks) Load(height int64) (Stored, error) { return loadStored(b.store, height) }
-
 // Verify checks every stored block, from the lowest on, and calls visit for each
 // that holds: its parts and transactions against its header, its header against
 // the block before, and the validators' signatures on it. The validators are

@@ -60,6 +60,8 @@
 //     oldest go: a platform that stays away must not stop the others. It loses
 //     nothing: its outbox asks again.
 //
+// A node that starts with bounds below what waits drops the oldest down to them.
+//
 // # Bad messages
 //
 // Submit refuses what it can't read. A stored message that can't be read all the

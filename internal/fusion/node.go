@@ -227,10 +227,10 @@ func (n *Node) awaitCalls(grace time.Duration) {
 	}
 }
 
-// platformNames gives each platform that the node serves, once, in order.
-func (n *Node) platformNames() []string {
+// platforms gives each platform of the routes once, in order.
+func platforms(routes []Route) []string {
 	var names []string
-	for _, r := range n.cfg.Routes {
+	for _, r := range routes {
 		names = append(names, r.Platform)
 	}
 	slices.Sort(names)

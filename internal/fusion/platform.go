@@ -109,7 +109,7 @@ func (p *PlatformSide) Decisions(ctx context.Context, fn func(context.Context, f
 		batch: 1, ahead: decisionsAhead,
 	}
 	for _, n := range p.directory.nodes {
-		if slices.Contains(n.platformNames(), p.id) {
+		if slices.Contains(platforms(n.cfg.Routes), p.id) {
 			from.nodes = append(from.nodes, n)
 		}
 	}

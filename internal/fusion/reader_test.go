@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -73,17 +72,18 @@ func TestReaderEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// A node that stops ends its readers with ErrStopped, once their fn is through.
+// A node that stops ends its readers with ErrStopped, once their fn is through
+// and what it took is acknowledged.
 func TestReaderEndsWithItsNode(t *testing.T) {
-	n := start(t, NodeConfig{})
+	dir := t.TempDir()
+	n := start(t, NodeConfig{Dir: dir})
 	d := directory(t, n)
 	hand, ended := make(chan struct{}), make(chan error, 2)
-	var finished atomic.Bool
 	go func() {
 		ended <- d.Authority().Submissions(context.Background(), 1, func(context.Context, []Delivery) error {
 			close(hand)
 			<-n.stopping
-			finished.Store(true)
+			time.Sleep(200 * time.Millisecond) // a slow end: longer than the node's own
 			return nil
 		})
 	}()
@@ -100,7 +100,7 @@ func TestReaderEndsWithItsNode(t *testing.T) {
 			t.Errorf("a reader ended with %v", err)
 		}
 	}
-	if !finished.Load() {
+	if left := health(t, start(t, NodeConfig{Dir: dir}).Node).Backlog[0].Submissions; left != 0 {
 		t.Error("the node stopped before the reader's fn was through")
 	}
 }

@@ -26,8 +26,9 @@ const (
 	ackWait = 10 * time.Second
 	// serverMemory bounds streams in memory, of which there are none.
 	serverMemory = 64 << 20
-	// storeSlack is room beside the three streams for the server's own files.
-	storeSlack = 64 << 20
+	// serverStore lets each stream's own bound decide: the server reserves a
+	// stream's bytes, and would else refuse to start when MaxBytes has changed.
+	serverStore = 1 << 50
 	// reconnectWait is the pause before a client that lost its server tries again.
 	reconnectWait = 50 * time.Millisecond
 	// maxPending bounds publishes of one link whose acknowledgement is outstanding.
@@ -49,7 +50,7 @@ func startServer(cfg NodeConfig, log *slog.Logger) (*server.Server, error) {
 		NoSigs:                 true,
 		JetStream:              true,
 		StoreDir:               cfg.Dir,
-		JetStreamMaxStore:      3*cfg.MaxBytes + storeSlack,
+		JetStreamMaxStore:      serverStore,
 		JetStreamMaxMemory:     serverMemory,
 		MaxPayload:             maxPayload,
 		DisableJetStreamBanner: true,
@@ -88,7 +89,7 @@ func (n *Node) open(ctx context.Context, srv *server.Server) error {
 		return err
 	}
 	n.platforms = map[string]*link{}
-	for _, p := range n.platformNames() {
+	for _, p := range platforms(n.cfg.Routes) {
 		if n.platforms[p], err = n.connect(srv, p); err != nil {
 			return err
 		}

@@ -335,6 +335,35 @@ func TestRestartKeepsWhatIsNotDone(t *testing.T) {
 	}
 }
 
+// A node may start with another configuration on the same folder.
+func TestRestartWithAnotherConfiguration(t *testing.T) {
+	dir := t.TempDir()
+	n := start(t, NodeConfig{Dir: dir})
+	d := directory(t, n)
+	if err := d.Platform(north).Submit(t.Context(), submissionOf(t, north, rx, 1, 100)); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Authority().Publish(t.Context(), decisionOf(south, rx, 1)); err != nil {
+		t.Fatal(err)
+	}
+	n.stop(t)
+	without := start(t, NodeConfig{
+		Dir: dir, Redeliver: time.Minute, MaxWaiting: 100, MaxBytes: 2 * minBytes, DecisionAge: time.Hour,
+		Routes: []Route{{north, rx}, {north, lab}},
+	})
+	from, stop := takeSubmissions(t, directory(t, without))
+	if got := idOf(t, next(t, from).Submission); got != number(1) {
+		t.Errorf("got %s", got)
+	}
+	stop()
+	without.stop(t)
+	again := start(t, NodeConfig{Dir: dir})
+	decided, _ := takeDecisions(t, directory(t, again), south)
+	if got := next(t, decided).ID; got != number(1) {
+		t.Errorf("got %s", got)
+	}
+}
+
 // R10.2: a full route says so, drops nothing, and leaves the other routes alone.
 func TestFullStreamIsBusy(t *testing.T) {
 	const room = 5

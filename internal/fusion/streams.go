@@ -48,11 +48,13 @@ func routeOf(subject string) (Route, error) {
 	return Route{Platform: nameOf(parts[2]), Business: nameOf(parts[1])}, nil
 }
 
-// layOut makes the node's streams and consumers, or brings them in line with cfg.
+// layOut makes the node's streams, or brings them in line with cfg, and their
+// consumers.
 //
-// Consumers are made anew: their state is what was given out and not yet
-// acknowledged, and whoever took that is gone. All three streams are work
-// queues, so what is left in them is exactly what is not done with.
+// Consumers live in memory: their state is what was given out and not yet
+// acknowledged, and after a restart whoever took that is gone. All three streams
+// are work queues, so what is left in them is exactly what is not done with, and
+// a new consumer gives it out at once.
 func layOut(ctx context.Context, js jetstream.JetStream, cfg NodeConfig) error {
 	for _, s := range []jetstream.StreamConfig{
 		stream(submissions, cfg, jetstream.DiscardNew),
@@ -68,11 +70,9 @@ func layOut(ctx context.Context, js jetstream.JetStream, cfg NodeConfig) error {
 			return err
 		}
 	}
-	for _, r := range cfg.Routes {
-		// One consumer for all kinds of a platform's business; made again for
-		// its next route, which changes nothing.
-		name := token(r.Platform)
-		if err := consumer(ctx, js, decisions, name, prefix(decisions)+".*."+name, cfg); err != nil {
+	for _, p := range platforms(cfg.Routes) {
+		// One consumer for all kinds of a platform's business.
+		if err := consumer(ctx, js, decisions, token(p), prefix(decisions)+".*."+token(p), cfg); err != nil {
 			return err
 		}
 	}
@@ -100,11 +100,7 @@ func stream(name string, cfg NodeConfig, full jetstream.DiscardPolicy) jetstream
 }
 
 func consumer(ctx context.Context, js jetstream.JetStream, stream, name, filter string, cfg NodeConfig) error {
-	err := js.DeleteConsumer(ctx, stream, name)
-	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return fmt.Errorf("laying out the readers of %s: %w", stream, err)
-	}
-	_, err = js.CreateConsumer(ctx, stream, jetstream.ConsumerConfig{
+	_, err := js.CreateOrUpdateConsumer(ctx, stream, jetstream.ConsumerConfig{
 		Durable:       name,
 		FilterSubject: filter,
 		AckPolicy:     jetstream.AckExplicitPolicy,

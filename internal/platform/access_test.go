@@ -134,6 +134,32 @@ func TestNoOrderGrabbing(t *testing.T) {
 	}
 }
 
+// What is settled is its producer's to see and to deliver, and nobody else's.
+func TestNoDeliveryByARival(t *testing.T) {
+	w := started(t)
+	id := w.register(1)
+	w.approve(id)
+	w.order(id)
+	b, err := w.makeUp(w.ctx, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.sandbox.Pay(w.ctx, b.Payment); err != nil {
+		t.Fatal(err)
+	}
+	w.granted(w.Process.Paid(w.ctx, b.Payment))
+	if _, err := w.Process.Deliver(w.ctx, id, rival); !errors.Is(err, process.ErrNotYours) {
+		t.Errorf("the rival delivers: %v", err)
+	}
+	if _, err := w.Process.MakeUp(w.ctx, process.MadeUp{Flow: id, Producer: rival}); !errors.Is(err, process.ErrNotYours) {
+		t.Errorf("the rival asks for the bill: %v", err)
+	}
+	w.granted(w.Process.Deliver(w.ctx, id, pharmacy))
+	if _, err := w.Process.Deliver(w.ctx, id, pharmacy); !errors.Is(err, flow.ErrOutOfOrder) {
+		t.Errorf("delivering twice: %v", err)
+	}
+}
+
 // What a producer opens is checked: a record under another receipt, a changed
 // one, and one of another step are refused.
 func TestOpenOrderTrustsNothing(t *testing.T) {
@@ -369,7 +395,9 @@ func TestPaymentForAReplacedOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := errors.New("found")
-	err = w.Events(w.ctx, 0, func(e event.Event) error {
+	ctx, cancel := context.WithTimeout(w.ctx, 20*time.Second)
+	defer cancel()
+	err = w.Events(ctx, 0, func(e event.Event) error {
 		if e.Kind == event.Failed && e.Flow == id.String() {
 			return found
 		}

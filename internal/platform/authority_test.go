@@ -37,6 +37,7 @@ type authority struct {
 	zone     *time.Location
 	faults   *faults
 	rule     func(h flow.Header, payload []byte) ruling
+	copies   int // of each decision, delivered besides it
 
 	mu        sync.Mutex // guards what follows
 	decided   map[flow.ID]flow.Decision
@@ -75,7 +76,9 @@ func (a *authority) Submit(ctx context.Context, s flow.Submission) error {
 			a.problems = append(a.problems, err.Error())
 			return err
 		}
-		a.enqueue(d)
+		for range 1 + a.copies {
+			a.enqueue(d)
+		}
 		return nil
 	})
 }

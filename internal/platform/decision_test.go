@@ -3,6 +3,7 @@ package platform_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,75 +49,93 @@ func (w *world) intend(step flow.Step) flow.ID {
 	return id
 }
 
-// A decision counts only when its receipt proves it for exactly this
-// submission. Everything else leaves the outcome unknown: neither granted nor
-// refused, nothing on the business chain, pushed again until the truth comes.
-func TestUnprovenDecisionsAreNoDecisions(t *testing.T) {
+// lie is an answer that proves nothing about the step.
+type lie struct {
+	name string
+	step flow.Step
+	tell func(*world) ruling
+}
+
+func leafLie(change func(*receipt.Leaf)) func(*world) ruling {
+	return func(*world) ruling { return ruling{lie: true, leaf: change} }
+}
+
+func decisionLie(change func(*world, *flow.Decision)) func(*world) ruling {
+	return func(w *world) ruling {
+		return ruling{lie: true, decision: func(d *flow.Decision) { change(w, d) }}
+	}
+}
+
+// tokenOf gives a leaf the token of so many days after its own, of the step.
+func tokenOf(days int, step flow.Step) func(*receipt.Leaf) {
+	return func(l *receipt.Leaf) {
+		at := time.Unix(l.Issued, 0).In(time.FixedZone("", 8*3600)).AddDate(0, 0, days)
+		l.Token, _ = flow.Token(at, l.Flow, step)
+	}
+}
+
+// registrationLies are about registrations.
+func registrationLies() []lie {
 	otherHash := flow.SumHash([]byte("other"))
-	leaf := func(change func(*receipt.Leaf)) func(*world) ruling {
-		return func(*world) ruling { return ruling{lie: true, leaf: change} }
-	}
-	decision := func(change func(*world, *flow.Decision)) func(*world) ruling {
-		return func(w *world) ruling {
-			return ruling{lie: true, decision: func(d *flow.Decision) { change(w, d) }}
-		}
-	}
-	day := func(days int, step flow.Step) func(*receipt.Leaf) {
-		return func(l *receipt.Leaf) {
-			at := time.Unix(l.Issued, 0).In(time.FixedZone("", 8*3600)).AddDate(0, 0, days)
-			l.Token, _ = flow.Token(at, l.Flow, step)
-		}
-	}
-	cases := []struct {
-		name string
-		step flow.Step
-		lie  func(*world) ruling
-	}{
-		{"no receipt", flow.Register, decision(func(_ *world, d *flow.Decision) { d.Receipt = nil })},
-		{"not a receipt", flow.Register, decision(func(_ *world, d *flow.Decision) { d.Receipt = []byte("granted, trust me") })},
-		{"tampered receipt", flow.Register, decision(func(_ *world, d *flow.Decision) { d.Receipt[len(d.Receipt)/3] ^= 1 })},
-		{"a forger's receipt", flow.Register, decision(func(w *world, d *flow.Decision) {
+	return []lie{
+		{"no receipt", flow.Register, decisionLie(func(_ *world, d *flow.Decision) { d.Receipt = nil })},
+		{"not a receipt", flow.Register, decisionLie(func(_ *world, d *flow.Decision) { d.Receipt = []byte("granted, trust me") })},
+		{"tampered receipt", flow.Register, decisionLie(func(_ *world, d *flow.Decision) { d.Receipt[len(d.Receipt)/3] ^= 1 })},
+		{"a forger's receipt", flow.Register, decisionLie(func(w *world, d *flow.Decision) {
 			d.Receipt = mint(w, d.Receipt, ledgertest.NewAuthority(w.tb, chainID))
 		})},
-		{"another chain's receipt", flow.Register, decision(func(w *world, d *flow.Decision) {
+		{"another chain's receipt", flow.Register, decisionLie(func(w *world, d *flow.Decision) {
 			d.Receipt = mint(w, d.Receipt, ledgertest.NewAuthority(w.tb, "supervision-other"))
 		})},
-		{"another chain in the leaf", flow.Register, leaf(func(l *receipt.Leaf) { l.Chain = "supervision-other" })},
-		{"another platform", flow.Register, leaf(func(l *receipt.Leaf) { l.Platform = "platform-other" })},
-		{"another network", flow.Register, leaf(func(l *receipt.Leaf) { l.Network = "network-other" })},
-		{"another business", flow.Register, leaf(func(l *receipt.Leaf) { l.Business = "other" })},
-		{"another suite", flow.Register, leaf(func(l *receipt.Leaf) { l.Suite = "intl" })},
-		{"another submission", flow.Register, leaf(func(l *receipt.Leaf) { l.Submission[0] ^= 1 })},
-		{"another step", flow.Register, leaf(func(l *receipt.Leaf) { l.Step = flow.ReviewResult })},
-		{"another payload", flow.Register, leaf(func(l *receipt.Leaf) { l.Commitment = otherHash })},
-		{"another record", flow.Register, leaf(func(l *receipt.Leaf) { l.Record = otherHash })},
-		{"a flow that is not its own transaction", flow.Register, leaf(func(l *receipt.Leaf) { l.Flow = otherHash })},
-		{"no transaction", flow.Register, leaf(func(l *receipt.Leaf) { l.Tx, l.Flow = flow.Hash{}, flow.Hash{} })},
-		{"a token that the step does not give", flow.Register, leaf(func(l *receipt.Leaf) { l.Token = otherHash })},
-		{"another reviewer", flow.ReviewRequest, leaf(func(l *receipt.Leaf) { l.Actor = "reviewer-2" })},
-		{"another flow", flow.ReviewRequest, leaf(func(l *receipt.Leaf) { l.Flow = otherHash; day(0, flow.ReviewRequest)(l) })},
-		{"no flow", flow.ReviewRequest, leaf(func(l *receipt.Leaf) { l.Flow = flow.Hash{} })},
+		{"another chain in the leaf", flow.Register, leafLie(func(l *receipt.Leaf) { l.Chain = "supervision-other" })},
+		{"another platform", flow.Register, leafLie(func(l *receipt.Leaf) { l.Platform = "platform-other" })},
+		{"another network", flow.Register, leafLie(func(l *receipt.Leaf) { l.Network = "network-other" })},
+		{"another business", flow.Register, leafLie(func(l *receipt.Leaf) { l.Business = "other" })},
+		{"another suite", flow.Register, leafLie(func(l *receipt.Leaf) { l.Suite = "intl" })},
+		{"another submission", flow.Register, leafLie(func(l *receipt.Leaf) { l.Submission[0] ^= 1 })},
+		{"another step", flow.Register, leafLie(func(l *receipt.Leaf) { l.Step = flow.ReviewResult })},
+		{"another payload", flow.Register, leafLie(func(l *receipt.Leaf) { l.Commitment = otherHash })},
+		{"another record", flow.Register, leafLie(func(l *receipt.Leaf) { l.Record = otherHash })},
+		{"a flow that is not its own transaction", flow.Register, leafLie(func(l *receipt.Leaf) { l.Flow = otherHash })},
+		{"no transaction", flow.Register, leafLie(func(l *receipt.Leaf) { l.Tx, l.Flow = flow.Hash{}, flow.Hash{} })},
+		{"a token that the step does not give", flow.Register, leafLie(func(l *receipt.Leaf) { l.Token = otherHash })},
+	}
+}
+
+// tokenLies are about steps that give tokens, and one that does not.
+func tokenLies() []lie {
+	otherHash := flow.SumHash([]byte("other"))
+	return []lie{
+		{"another reviewer", flow.ReviewRequest, leafLie(func(l *receipt.Leaf) { l.Actor = "reviewer-2" })},
+		{"another flow", flow.ReviewRequest, leafLie(func(l *receipt.Leaf) { l.Flow = otherHash; tokenOf(0, flow.ReviewRequest)(l) })},
+		{"no flow", flow.ReviewRequest, leafLie(func(l *receipt.Leaf) { l.Flow = flow.Hash{} })},
 		// R2.3: the platform recomputes the token.
-		{"no token", flow.ReviewRequest, leaf(func(l *receipt.Leaf) { l.Token = flow.Hash{} })},
-		{"a made-up token", flow.ReviewRequest, leaf(func(l *receipt.Leaf) { l.Token = otherHash })},
-		{"yesterday's token", flow.ReviewRequest, leaf(day(-1, flow.ReviewRequest))},
-		{"tomorrow's token", flow.ReviewRequest, leaf(day(1, flow.ReviewRequest))},
-		{"an order's token for a review", flow.ReviewRequest, leaf(day(0, flow.Order))},
-		{"a token without end", flow.ReviewRequest, leaf(func(l *receipt.Leaf) { l.Expires = 0 })},
-		{"an end before the beginning", flow.ReviewRequest, leaf(func(l *receipt.Leaf) { l.Expires = l.Issued })},
+		{"no token", flow.ReviewRequest, leafLie(func(l *receipt.Leaf) { l.Token = flow.Hash{} })},
+		{"a made-up token", flow.ReviewRequest, leafLie(func(l *receipt.Leaf) { l.Token = otherHash })},
+		{"yesterday's token", flow.ReviewRequest, leafLie(tokenOf(-1, flow.ReviewRequest))},
+		{"tomorrow's token", flow.ReviewRequest, leafLie(tokenOf(1, flow.ReviewRequest))},
+		{"an order's token for a review", flow.ReviewRequest, leafLie(tokenOf(0, flow.Order))},
+		{"a token without end", flow.ReviewRequest, leafLie(func(l *receipt.Leaf) { l.Expires = 0 })},
+		{"an end before the beginning", flow.ReviewRequest, leafLie(func(l *receipt.Leaf) { l.Expires = l.Issued })},
 		// R3.4: the platform goes on only if the token is true.
-		{"a review's token for an order", flow.Order, leaf(day(0, flow.ReviewRequest))},
-		{"yesterday's token for an order", flow.Order, leaf(day(-1, flow.Order))},
-		{"another producer", flow.Order, leaf(func(l *receipt.Leaf) { l.Actor = rival })},
+		{"a review's token for an order", flow.Order, leafLie(tokenOf(0, flow.ReviewRequest))},
+		{"yesterday's token for an order", flow.Order, leafLie(tokenOf(-1, flow.Order))},
+		{"another producer", flow.Order, leafLie(func(l *receipt.Leaf) { l.Actor = rival })},
 		{"a refusal of another submission", flow.ReviewResult, func(*world) ruling {
 			return ruling{lie: true, verdict: flow.Refused, leaf: func(l *receipt.Leaf) { l.Submission[0] ^= 1 }}
 		}},
 	}
-	for _, c := range cases {
+}
+
+// A decision counts only when its receipt proves it for exactly this
+// submission. Everything else leaves the outcome unknown: neither granted nor
+// refused, nothing on the business chain, pushed again until the truth comes.
+func TestUnprovenDecisionsAreNoDecisions(t *testing.T) {
+	for _, c := range slices.Concat(registrationLies(), tokenLies()) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			w := started(t)
-			end := w.authority.ruleFor(c.step, func() ruling { return c.lie(w) })
+			end := w.authority.ruleFor(c.step, func() ruling { return c.tell(w) })
 			id := w.intend(c.step)
 			before := w.authority.pushed()
 			eventually(t, "it is pushed again", func() bool { return w.authority.pushed() >= before+2 })
@@ -170,6 +189,25 @@ func TestClearPartsAreNotBelieved(t *testing.T) {
 	}
 	if diff := cmp.Diff([]flow.Reason{{Code: "LIST-SUBJECT"}}, o.Reasons); diff != "" {
 		t.Errorf("reasons (-want +got):\n%s", diff)
+	}
+}
+
+// A decision that comes many times at once counts once.
+func TestDecisionsDeliveredManyTimes(t *testing.T) {
+	w := newWorld(t)
+	w.authority.copies = 20
+	w.start()
+	enrolled := w.granted(w.Review.Enrol(w.ctx, review.Application{ID: reviewer, Application: flow.Application{Kind: "reviewer"}}))
+	id := w.register(1)
+	w.approve(id)
+	w.order(id)
+	w.settleAndDeliver(id)
+	w.checkWhole(id.String())
+	var n int
+	err := w.store.DB().NewSelect().Table("events").ColumnExpr("count(*)").
+		Where("kind = ?", event.Done).Where("tx = ?", enrolled.Tx.String()).Scan(t.Context(), &n)
+	if err != nil || n != 1 {
+		t.Errorf("the enrolment ended %d times, %v", n, err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"signalbox.dev/signalbox/internal/platform/authorise"
 	"signalbox.dev/signalbox/internal/platform/outbox"
@@ -100,4 +101,23 @@ func TestIntentSurvivesWithoutItsProcess(t *testing.T) {
 	if o := w.await(r.Ref, nil); o.State != outbox.Done {
 		t.Errorf("registration is %s", o.State)
 	}
+}
+
+// A restart does not wait for the time that the process before had set for its
+// next attempt.
+func TestRestartTriesAtOnce(t *testing.T) {
+	w := newWorld(t, func(w *world) { w.pace.Retry, w.pace.Longest = time.Hour, time.Hour })
+	w.faults.site, w.faults.call, w.faults.mode = "submit", 1, fails
+	w.start()
+	r, err := w.Authorise.Register(w.ctx, authorise.Input{Data: prescription(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the push has failed", func() bool {
+		o, err := w.Outcome(w.ctx, r.Ref)
+		return err == nil && o.Attempts == 1 && o.Problem != ""
+	})
+	w.stop()
+	w.start()
+	w.granted(r.Ref, nil)
 }

@@ -86,7 +86,7 @@ func newWorld(tb testing.TB, changes ...func(*world)) *world {
 		chain: func(l ledger.Ledger) ledger.Ledger { return l },
 		pace: outbox.Pace{
 			Retry: time.Millisecond, Resend: 30 * time.Millisecond, Longest: 60 * time.Millisecond,
-			Poll: 5 * time.Millisecond, AnchorEvery: time.Millisecond,
+			Poll: 10 * time.Millisecond, AnchorEvery: time.Millisecond,
 		},
 	}
 	for _, change := range changes {
@@ -137,7 +137,7 @@ func (w *world) build() {
 		},
 		Profile: records{}, Store: s, Ledger: w.chain(faultyLedger{w.ledger, w.faults}), Transport: w.authority,
 		Producers: producers, Prices: prices{}, Provider: w.provider(faultyProvider{w.sandbox, w.faults}),
-		Clock: w.now, Pace: w.pace, Watch: 5 * time.Millisecond,
+		Clock: w.now, Pace: w.pace, Watch: 25 * time.Millisecond,
 	})
 	if err != nil {
 		w.tb.Fatal(err)

@@ -61,10 +61,16 @@ func TestFacts(t *testing.T) {
 		want    contract.Facts
 	}{
 		{flow.ReviewRequest, flow.ReviewAsk{Flow: hashA, Reviewer: "pharmacist-1", AskedAt: noon}, contract.Facts{Reviewer: "pharmacist-1"}}, // R2.2
-		{flow.ReviewResult, flow.Review{Flow: hashA, Reviewer: "pharmacist-1", Opinion: flow.Approve, ReviewedAt: noon, Token: hashB, Request: hashC},
-			contract.Facts{Reviewer: "pharmacist-1", Approved: true, Token: hashB, Permit: hashC}}, // R2.6
-		{flow.ReviewResult, flow.Review{Flow: hashA, Reviewer: "pharmacist-1", Opinion: flow.Reject, Reasons: []string{"剂量过大"}, ReviewedAt: noon, Token: hashB, Request: hashC},
-			contract.Facts{Reviewer: "pharmacist-1", Token: hashB, Permit: hashC}}, // R2.7
+		{
+			flow.ReviewResult,
+			flow.Review{Flow: hashA, Reviewer: "pharmacist-1", Opinion: flow.Approve, ReviewedAt: noon, Token: hashB, Request: hashC},
+			contract.Facts{Reviewer: "pharmacist-1", Approved: true, Token: hashB, Permit: hashC},
+		}, // R2.6
+		{
+			flow.ReviewResult,
+			flow.Review{Flow: hashA, Reviewer: "pharmacist-1", Opinion: flow.Reject, Reasons: []string{"剂量过大"}, ReviewedAt: noon, Token: hashB, Request: hashC},
+			contract.Facts{Reviewer: "pharmacist-1", Token: hashB, Permit: hashC},
+		}, // R2.7
 		{flow.Order, purchase(), contract.Facts{ // R3.2
 			Subject: "subject " + subjectID, Producer: "rx-pharmacy-001", Amount: 4191, Insured: 2934, Currency: "CNY",
 			Items: []contract.ItemFacts{{Item: "item nhsa|A", Quantity: 2000, Amount: 4190}, {Item: "item nhsa|B", Quantity: 500, Amount: 1}},

@@ -398,7 +398,9 @@ func TestContentDigest(t *testing.T) {
 		{"another pharmacy", plain, []change{{"/producer", "rx-pharmacy-003"}}, false},
 		{"another patient", plain, []change{{"/patient/id", "99010119800101105X"}, {"/patient/birth_date", gone{}}}, false},
 		{"a bundle sent again", bundle, []change{
-			{"/id", "b2"}, {"/timestamp", "2026-11-21T00:00:00Z"}, {"/meta", map[string]any{"lastUpdated": "2026-11-21T00:00:00Z"}},
+			{"/id", "b2"},
+			{"/timestamp", "2026-11-21T00:00:00Z"},
+			{"/meta", map[string]any{"lastUpdated": "2026-11-21T00:00:00Z"}},
 			{"/identifier", map[string]any{"value": "other"}},
 		}, true},
 		{"a patient's new name", bundle, []change{{patient + "/name/0/text", "另名"}, {patient + "/telecom", []any{}}}, true},

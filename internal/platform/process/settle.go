@@ -21,7 +21,7 @@ const nothingToPay = "none"
 // believes nothing of that: it asks the provider. Then it submits the settlement
 // (R4.5) and returns the submission's id; called again, the same id.
 func (m *Module) Paid(ctx context.Context, paymentID string) (flow.ID, error) {
-	b, err := m.bill(ctx, m.cfg.Store.DB(), "payment = ?", paymentID)
+	b, err := m.bill(ctx, m.cfg.Store.DB(), "payment = ? AND payment <> ''", paymentID) // the second half lets the partial index serve
 	if err != nil {
 		return flow.ID{}, err
 	}

@@ -1,7 +1,6 @@
 package sealing
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -33,12 +32,7 @@ type Value struct {
 
 // SigningInput is what the platform signs.
 func (v Value) SigningInput() []byte {
-	const label = "signalbox/record/v1\n"
-	b := make([]byte, 0, len(label)+4+len(v.Context)+len(v.Sealed))
-	b = append(b, label...)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(v.Context)))
-	b = append(b, v.Context...)
-	return append(b, v.Sealed...)
+	return flow.Frame("signalbox/record/v1\n", v.Context, v.Sealed)
 }
 
 // OpenValue opens a business chain's value for whoever holds key. leaf is the
