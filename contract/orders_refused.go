@@ -1,6 +1,9 @@
 package contract
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // OrderRefused says that an officer's order may not be carried out, why, and
 // what to do about it. The state is as it was and the number is unused.
@@ -65,7 +68,7 @@ var orderTexts = map[string]orderText{
 func refuseOrder(code string, args ...any) error {
 	t := orderTexts[code]
 	format := func(s string) string {
-		if len(args) == 0 {
+		if !strings.Contains(s, "%") {
 			return s
 		}
 		return fmt.Sprintf(s, args...)
