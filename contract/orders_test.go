@@ -131,6 +131,11 @@ type office struct {
 func (w *office) step(t *testing.T, s contract.State, n int) (*contract.Request, *contract.Order, string) {
 	if w.rng.IntN(3) > 0 {
 		r := w.next(n)
+		if w.rng.IntN(3) == 0 { // likely to come through, or to be held
+			r = submission("P1", flow.Register, "", fmt.Sprint("T", n))
+			r.Now = morning + w.now
+			r.Facts = contract.Facts{Record: fmt.Sprint("Y", n), Content: "C", Subject: "S1", Items: []contract.ItemFacts{{Item: "I1", Quantity: 9}}}
+		}
 		return &r, nil, ""
 	}
 	w.now += w.rng.Int64N(1800)
