@@ -17,7 +17,7 @@ const (
 	codeSender    uint32 = 3 // submission not signed by an admitted platform
 	codeKnown     uint32 = 4 // this submission has its decision already
 	codeConflict  uint32 = 5 // another submission under the same id
-	codeOrder     uint32 = 6 // order out of number, expired or about nobody
+	codeOrder     uint32 = 6 // an order that may not be carried out
 	codeTooEarly  uint32 = 7 // anchor of a transaction that is not there or not granted
 	codeStorage   uint32 = 8 // this node could not look; only ever an answer of Check
 )
@@ -29,6 +29,7 @@ type refusal struct {
 }
 
 func (r *refusal) Error() string { return r.err.Error() }
+func (r *refusal) Unwrap() error { return r.err }
 
 func refuse(code uint32, format string, args ...any) *refusal {
 	return &refusal{code, fmt.Errorf(format, args...)}
@@ -128,5 +129,25 @@ func (t trust) checkSubmission(cache *verified, sub flow.Submission, id contract
 		return refuse(codeSender, "submission is not signed by platform %s", id.ID)
 	}
 	cache.add(k)
+	return nil
+}
+
+// checkOfficer checks an officer's signature of an order, with the key that the
+// chain knows. Whether the officer may give it now is the contract's to judge.
+func (t trust) checkOfficer(s contract.State, id string, order, signature []byte) error {
+	officer, ok, err := contract.IdentityOf(s, id)
+	if err != nil {
+		return fmt.Errorf("reading identity: %w", err)
+	}
+	if !ok || officer.Role != contract.RoleOfficer {
+		return refuse(codeSender, "%q is no officer of chain %s", id, t.chain)
+	}
+	key, err := envelope.ParsePublicKey(t.suite.Name(), envelope.Signing, officer.SPKI)
+	if err != nil {
+		return refuse(codeSender, "key of officer %s: %w", id, err)
+	}
+	if err := t.suite.Verify(key, OrderInput(t.chain, order), signature); err != nil {
+		return refuse(codeSender, "order is not signed by officer %s", id)
+	}
 	return nil
 }

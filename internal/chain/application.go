@@ -23,6 +23,9 @@ type application struct {
 	cache *verified
 	// settled is called with every transaction of a block after the block is durable and its checkpoint signed, or when it left the mempool.
 	settled func([]result)
+	// resolved is called with held submissions that got a decision, after their
+	// block is durable and signed.
+	resolved func([]flow.Hash)
 	// signed is called with the log's new size and root after a block is durable.
 	signed func(size int64, root tlog.Hash) error
 
@@ -38,8 +41,9 @@ type application struct {
 
 // result is what came of one transaction; err is nil, or a *refusal.
 type result struct {
-	hash flow.Hash
-	err  error
+	hash  flow.Hash
+	err   error
+	order contract.OrderOutcome // of an order
 }
 
 func newApplication(db comet.KV, log *slog.Logger) (*application, error) {
@@ -180,9 +184,11 @@ func (a *application) checkSubmission(sub flow.Submission) error {
 func (a *application) Finalize(in comet.Block) (comet.Outcome, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	b := &block{
-		overlay: newOverlay(a.db), height: in.Height, now: in.Time.Unix(), size: a.at.Size,
-		trust: a.trust, rules: a.rules, cache: a.cache,
+	b := a.newBlock(in)
+	if len(in.Txs) > 0 { // nothing may happen in a block without transactions
+		if err := b.begin(); err != nil {
+			return comet.Outcome{}, fmt.Errorf("beginning block %d: %w", in.Height, err)
+		}
 	}
 	results := make([]comet.Result, len(in.Txs))
 	a.done = make([]result, len(in.Txs))
@@ -191,7 +197,7 @@ func (a *application) Finalize(in comet.Block) (comet.Outcome, error) {
 		if err != nil {
 			return comet.Outcome{}, fmt.Errorf("block %d, transaction %d: %w", in.Height, i, err)
 		}
-		a.done[i] = result{hash: TxHash(tx)}
+		a.done[i] = result{hash: TxHash(tx), order: b.outcome}
 		if no != nil {
 			results[i] = comet.Result{Code: no.code, Log: no.Error()}
 			a.done[i].err = no
@@ -207,15 +213,24 @@ func (a *application) Finalize(in comet.Block) (comet.Outcome, error) {
 	return comet.Outcome{Results: results, AppHash: a.next.AppHash}, nil
 }
 
+// newBlock begins the execution of a block; mu must be held, or nothing else run.
+func (a *application) newBlock(in comet.Block) *block {
+	return &block{
+		overlay: newOverlay(a.db), height: in.Height, now: in.Time.Unix(), size: a.at.Size,
+		trust: a.trust, rules: a.rules, cache: a.cache,
+	}
+}
+
 // attempt executes a transaction; a refused one leaves no change behind.
 func (b *block) attempt(slot int, tx []byte) (*refusal, error) {
 	b.mark()
-	size := b.size
+	size, resolved := b.size, len(b.resolved)
+	b.outcome = contract.OrderOutcome{}
 	err := b.execute(slot, tx)
 	var no *refusal
 	if errors.As(err, &no) {
 		b.rollback()
-		b.size = size
+		b.size, b.resolved = size, b.resolved[:resolved]
 		return no, nil
 	}
 	return nil, err
@@ -229,13 +244,18 @@ func (a *application) Commit() error {
 		return err
 	}
 	grown := a.next.Size > a.at.Size
-	a.at, a.block = a.next, nil
+	a.at, a.rules = a.next, a.block.rules
+	resolved := a.block.resolved
+	a.block = nil
 	if grown && a.signed != nil {
 		if err := a.signed(a.at.Size, a.root); err != nil {
 			return err
 		}
 	}
 	a.settle(a.done)
+	if a.resolved != nil && len(resolved) > 0 {
+		a.resolved(resolved)
+	}
 	return nil
 }
 

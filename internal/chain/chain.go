@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/comet"
 )
@@ -44,8 +45,9 @@ type Chain struct {
 	checkpoints checkpoints
 	id          string
 
-	waiting comet.Waiters[flow.Hash, error]
-	ready   chan struct{} // closed when Run takes transactions
+	waiting     comet.Waiters[flow.Hash, result]
+	resolutions chan flow.Hash
+	ready       chan struct{} // closed when Run takes transactions
 }
 
 // Open prepares a node in its directory; nothing runs before Run.
@@ -70,10 +72,10 @@ func Open(cfg Config) (*Chain, error) {
 		return nil, err
 	}
 	c := &Chain{
-		db: db, app: app, id: cfg.Genesis.Contract.Chain, ready: make(chan struct{}),
+		db: db, app: app, id: cfg.Genesis.Contract.Chain, ready: make(chan struct{}), resolutions: make(chan flow.Hash, resolutionsAhead),
 		checkpoints: checkpoints{db: db, origin: cfg.Genesis.Contract.Chain, signers: cfg.Signers},
 	}
-	app.signed, app.settled = c.checkpoints.sign, c.settled
+	app.signed, app.settled, app.resolved = c.checkpoints.sign, c.settled, c.announce
 	c.node, err = comet.New(comet.Config{
 		Dir: filepath.Join(cfg.Dir, "node"), ChainID: c.id, Genesis: state, GenesisTime: cfg.Begun,
 		App: app, Logger: cfg.Logger, MaxTxBytes: MaxTx,
@@ -144,18 +146,46 @@ func outcome(err error) error {
 // Submit puts a transaction on the chain and returns when its block is durable
 // and signed. When ctx ends first, the outcome is unknown.
 func (c *Chain) Submit(ctx context.Context, tx []byte) error {
+	_, err := c.submit(ctx, tx)
+	return err
+}
+
+func (c *Chain) submit(ctx context.Context, tx []byte) (result, error) {
 	hash := TxHash(tx)
 	wait := c.waiting.Register(hash)
 	defer wait.Cancel()
-	result, err := comet.Await(ctx, c.node, tx, wait)
+	got, err := comet.Await(ctx, c.node, tx, wait)
 	var no *comet.Refusal
 	switch {
 	case errors.As(err, &no):
-		return outcome(&refusal{no.Code, errors.New(no.Log)})
+		return result{}, outcome(&refusal{no.Code, errors.New(no.Log)})
 	case err != nil:
-		return fmt.Errorf("waiting for transaction %s: %w", hash, err)
+		return result{}, fmt.Errorf("waiting for transaction %s: %w", hash, err)
 	}
-	return outcome(result)
+	return got, outcome(got.err)
+}
+
+// Order submits a transaction of KindOrder and gives what the order brought
+// about. One that may not be carried out is a *contract.OrderRefused.
+func (c *Chain) Order(ctx context.Context, tx []byte) (contract.OrderOutcome, error) {
+	got, err := c.submit(ctx, tx)
+	return got.order, err
+}
+
+// resolutionsAhead is how many resolved holds wait to be told of. One that finds
+// no room is learned of when its platform asks again.
+const resolutionsAhead = 4096
+
+// Resolutions gives the transactions of held submissions that got a decision.
+func (c *Chain) Resolutions() <-chan flow.Hash { return c.resolutions }
+
+func (c *Chain) announce(resolved []flow.Hash) {
+	for _, tx := range resolved {
+		select {
+		case c.resolutions <- tx:
+		default:
+		}
+	}
 }
 
 // Decide submits a transaction of KindDecide for the submission id and gives
@@ -174,6 +204,6 @@ func (c *Chain) Check(sub flow.Submission) error { return outcome(c.app.checkSub
 
 func (c *Chain) settled(done []result) {
 	for _, r := range done {
-		c.waiting.Deliver(r.hash, r.err)
+		c.waiting.Deliver(r.hash, r)
 	}
 }

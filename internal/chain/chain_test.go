@@ -15,7 +15,6 @@ import (
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
-	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/envelope"
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/chain"
@@ -187,36 +186,6 @@ func TestNobodyElseGetsIn(t *testing.T) {
 	}
 	if c.Size() != 0 {
 		t.Errorf("log of %d, want none", c.Size())
-	}
-}
-
-// R7.1: suspension and revocation act at once and are ordered by number.
-func TestStatusOrders(t *testing.T) {
-	f := chaintest.New(t, envelope.GM())
-	c, _ := f.Open(t, t.TempDir())
-	order := func(number uint64, id string, status contract.Status, expires time.Time) error {
-		tx, err := chain.Compose(chaintest.Chain, chain.KindStatus, chain.StatusOrder{Number: number, Identity: id, Status: string(status), Reason: "test", Expires: expires.Unix()}, f.Suite, f.Signing, rand.Reader)
-		must(t, err)
-		return c.Submit(t.Context(), tx)
-	}
-	later := time.Now().Add(time.Hour)
-	must(t, order(1, "platform-1", contract.Suspended, later))
-	if d := f.Register(t, c, "RX-1"); d.Leaf.Verdict != flow.Refused || d.Leaf.Reasons[0] != "identity_suspended" {
-		t.Errorf("while suspended: %s %v", d.Leaf.Verdict, d.Leaf.Reasons)
-	}
-	must(t, order(2, "platform-1", contract.Active, later))
-	if d := f.Register(t, c, "RX-1"); d.Leaf.Verdict != flow.Granted {
-		t.Errorf("active again: %s %v", d.Leaf.Verdict, d.Leaf.Reasons)
-	}
-	for what, err := range map[string]error{
-		"replayed number": order(2, "platform-1", contract.Suspended, later),
-		"number ahead":    order(9, "platform-1", contract.Suspended, later),
-		"expired":         order(3, "platform-1", contract.Suspended, time.Now().Add(-time.Minute)),
-		"about nobody":    order(3, "platform-9", contract.Suspended, later),
-	} {
-		if !errors.Is(err, chain.ErrRefused) {
-			t.Errorf("%s: %v, want ErrRefused", what, err)
-		}
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"signalbox.dev/signalbox/contract"
@@ -20,6 +22,34 @@ type block struct {
 	trust  trust
 	rules  *contract.Contract
 	cache  *verified
+
+	outcome  contract.OrderOutcome // of the order executed last
+	resolved []flow.Hash           // held submissions that got a decision in this block
+}
+
+// at is where on the chain a transaction stands.
+func (b *block) at(tx flow.Hash) contract.Block {
+	return contract.Block{Height: b.height, Now: b.now, Tx: tx}
+}
+
+// begin does what is due before a block's first transaction: bundles take force
+// (R6.1), holds whose deadline has passed are refused (R9.6).
+func (b *block) begin() error {
+	state := contractState{b.overlay}
+	due, err := contract.Due(state, b.height, b.now)
+	if err != nil {
+		return err
+	}
+	if due {
+		if b.rules, err = contract.New(state); err != nil {
+			return err
+		}
+	}
+	expired, err := b.rules.ExpireHolds(state, b.at(flow.Hash{}))
+	if err != nil {
+		return err
+	}
+	return b.resolve(expired)
 }
 
 // execute carries out one transaction. A *refusal is its result; any other
@@ -38,8 +68,10 @@ func (b *block) execute(slot int, raw []byte) error {
 		return b.decide(slot, hash, tx)
 	case KindAnchor:
 		return b.anchor(tx)
-	case KindStatus:
-		return b.status(tx)
+	case KindOrder:
+		return b.order(hash, tx)
+	case KindTick:
+		return nil // begin did what was due
 	default:
 		return refuse(codeMalformed, "unknown kind of transaction %d", tx.Kind)
 	}
@@ -88,27 +120,39 @@ func (b *block) checkEnrolment(h flow.Header, body Decide, facts contract.Facts)
 	return nil
 }
 
-// record stages everything that a decision leaves.
+// record stages everything that the decision on a submission leaves.
 func (b *block) record(slot int, hash flow.Hash, h flow.Header, body Decide, facts contract.Facts, d contract.Decision, digest flow.Hash) error {
-	leaf, err := leafOf(hash, h, flow.SumHash(body.Facts), d, b.now).Encode()
+	if err := b.store(subKey(h.ID), submitted{Tx: hash, Digest: digest}); err != nil {
+		return err
+	}
+	return b.enter(hash, h, flow.SumHash(body.Facts), facts.Subject, d, located{Height: b.height, Slot: slot})
+}
+
+// enter makes a decision a leaf of the log and indexes it. at says where the
+// transaction stands; a later decision on it takes the earlier one's place in
+// the indexes, and its leaf comes after.
+func (b *block) enter(hash flow.Hash, h flow.Header, facts flow.Hash, subject string, d contract.Decision, at located) error {
+	leaf, err := leafOf(hash, h, facts, d, b.now).Encode()
 	if err != nil {
 		return refuse(codeMalformed, "%w", err)
 	}
-	index := b.size
-	if err := b.appendLeaf(index, leaf); err != nil {
+	at.Index = b.size
+	if err := b.appendLeaf(at.Index, leaf); err != nil {
 		return err
 	}
 	b.size++
-	if facts.Subject != "" {
-		b.set(subjectPrefix(facts.Subject)+ordinal(index), hash[:])
+	if subject != "" {
+		b.set(subjectPrefix(subject)+ordinal(at.Index), hash[:])
 	}
 	if !d.Flow.IsZero() {
-		b.set(flowPrefix(d.Flow)+ordinal(index), hash[:])
+		b.set(flowPrefix(d.Flow)+ordinal(at.Index), hash[:])
 	}
 	for key, v := range map[string]any{
-		subKey(h.ID):      submitted{Tx: hash, Digest: digest},
-		txKey(hash):       located{Height: b.height, Slot: slot, Index: index},
-		decisionKey(hash): decided{Reasons: d.Reasons, Basis: string(d.Basis), Flags: d.Flags, Observed: d.Observed, Subject: facts.Subject},
+		txKey(hash): at,
+		decisionKey(hash): decided{
+			Reasons: d.Reasons, Basis: string(d.Basis), Flags: d.Flags, Observed: d.Observed, Subject: subject,
+			Order: d.Order, Grant: d.Grant,
+		},
 	} {
 		if err := b.store(key, v); err != nil {
 			return err
@@ -205,28 +249,58 @@ func (b *block) noteAnchor(a flow.Anchor) error {
 	return nil
 }
 
-// status carries out an order on an identity (R7.1).
-func (b *block) status(tx Transaction) error {
-	var body StatusOrder
+// order carries out an officer's order. The signatures of the officers that it
+// names are checked here, everything else is the contract's to judge.
+func (b *block) order(hash flow.Hash, tx Transaction) error {
+	var body SignedOrder
 	if err := parseBody(tx, &body); err != nil {
 		return refuse(codeMalformed, "%w", err)
 	}
-	var last uint64
-	if _, err := b.load(orderKey(), &last); err != nil {
-		return err
+	var o contract.Order
+	if err := flow.Unmarshal(body.Order, &o); err != nil {
+		return refuse(codeMalformed, "order: %w", err)
 	}
-	if body.Number != last+1 {
-		return refuse(codeOrder, "order %d: the next order is %d", body.Number, last+1)
+	signers := map[string][]byte{o.Officer: body.Signature}
+	if body.Second != "" && body.Second != o.Officer {
+		signers[body.Second] = body.SecondSignature
 	}
-	if b.now >= body.Expires {
-		return refuse(codeOrder, "order %d has expired", body.Number)
+	for _, id := range slices.Sorted(maps.Keys(signers)) {
+		if err := b.trust.checkOfficer(contractState{b.overlay}, id, body.Order, signers[id]); err != nil {
+			return err
+		}
 	}
-	err := contract.SetIdentityStatus(contractState{b.overlay}, body.Identity, contract.Status(body.Status))
+	out, err := b.rules.Apply(contractState{b.overlay}, o, body.Second, b.at(hash))
+	var no *contract.OrderRefused
 	switch {
-	case errors.Is(err, contract.ErrUnknownIdentity), errors.Is(err, contract.ErrRevoked), errors.Is(err, contract.ErrStatus):
-		return refuse(codeOrder, "order %d: %w", body.Number, err)
+	case errors.As(err, &no):
+		return &refusal{codeOrder, no}
 	case err != nil:
 		return err
 	}
-	return b.store(orderKey(), body.Number)
+	b.outcome = out
+	return b.resolve(out.Resolved)
+}
+
+// resolve records the decisions that held submissions got: new leaves for their
+// own transactions, which keep their hashes.
+func (b *block) resolve(all []contract.Resolved) error {
+	for _, r := range all {
+		var at located
+		ok, err := b.load(txKey(r.Request.Tx), &at)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return fmt.Errorf("resolving a hold: transaction %s is missing", r.Request.Tx)
+		}
+		facts, err := flow.Marshal(r.Request.Facts)
+		if err != nil {
+			return err
+		}
+		if err := b.enter(r.Request.Tx, r.Request.Header, flow.SumHash(facts), r.Request.Facts.Subject, r.Decision, at); err != nil {
+			return err
+		}
+		b.resolved = append(b.resolved, r.Request.Tx)
+	}
+	return nil
 }

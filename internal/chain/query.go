@@ -8,6 +8,7 @@ import (
 
 	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/comet"
 	"signalbox.dev/signalbox/receipt"
 )
 
@@ -26,6 +27,8 @@ type Decided struct {
 	Flags     []string // rules that flagged it
 	Observed  []string // rules in observe mode that would have acted
 	Subject   string   // subject key, pseudonym
+	Order     uint64   // the officer's order that resolved it; 0 for none
+	Grant     string   // the batch grant used; empty for none
 	Anchor    string   // business chain's transaction id; empty until anchored
 }
 
@@ -51,6 +54,7 @@ func (c *Chain) ByTx(tx flow.Hash) (Decided, error) {
 		return Decided{}, err
 	}
 	d.Reasons, d.Basis, d.Flags, d.Observed, d.Subject = more.Reasons, more.Basis, more.Flags, more.Observed, more.Subject
+	d.Order, d.Grant = more.Order, more.Grant
 	var a flow.Anchor
 	if _, err := load(c.get, anchorKey(tx), &a); err != nil {
 		return Decided{}, err
@@ -85,8 +89,14 @@ func (c *Chain) list(prefix string) ([]Decided, error) {
 	}
 	defer it.Close()
 	var out []Decided
+	seen := map[flow.Hash]bool{} // a resolved hold stands twice, and is shown as it stands now
 	for ; it.Valid(); it.Next() {
-		d, err := c.ByTx(flow.Hash(it.Value()))
+		tx := flow.Hash(it.Value())
+		if seen[tx] {
+			continue
+		}
+		seen[tx] = true
+		d, err := c.ByTx(tx)
 		if err != nil {
 			return nil, err
 		}
@@ -148,11 +158,24 @@ func (c *Chain) Flow(id flow.Hash) (contract.FlowState, bool, error) {
 	return contract.FlowOf(readState{c.db}, id)
 }
 
-// LastOrder is the number of the last order on an identity; the next is one more.
-func (c *Chain) LastOrder() (uint64, error) {
-	var n uint64
-	_, err := load(c.get, orderKey(), &n)
-	return n, err
+// State is the contract's part of the committed state, for reading.
+func (c *Chain) State() contract.State { return readState{c.db} }
+
+// Identities lists admitted participants by id; an empty role is all.
+func (c *Chain) Identities(role contract.Role) ([]contract.Identity, error) {
+	const prefix = contractPrefix + "identity/"
+	var out []contract.Identity
+	err := comet.Scan(c.db, []byte(prefix), func(_, value []byte) error {
+		var id contract.Identity
+		if err := flow.Unmarshal(value, &id); err != nil {
+			return fmt.Errorf("reading identities: %w", err)
+		}
+		if role == "" || id.Role == role {
+			out = append(out, id)
+		}
+		return nil
+	})
+	return out, err
 }
 
 // Size is the number of decisions in the log.

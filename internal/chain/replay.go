@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"path/filepath"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -29,9 +28,9 @@ type Replayed struct {
 // database is what execution gives. fn sees every decision in order. An error
 // says that the audit could not be made; what it found wrong is in Problems.
 func Replay(ctx context.Context, dir string, keys receipt.Keys, fn func(Decided) error) (Replayed, error) {
-	blocks, err := comet.OpenBlocks(filepath.Join(dir, "node"))
+	blocks, app, err := again(dir)
 	if err != nil {
-		return Replayed{}, fmt.Errorf("opening the supervision chain's blocks: %w", err)
+		return Replayed{}, err
 	}
 	defer blocks.Close()
 	db, err := comet.OpenKVReadOnly(filepath.Join(dir, "decisions"))
@@ -39,12 +38,7 @@ func Replay(ctx context.Context, dir string, keys receipt.Keys, fn func(Decided)
 		return Replayed{}, fmt.Errorf("opening the supervision chain's state: %w", err)
 	}
 	defer db.Close()
-	fresh := comet.NewMemKV()
-	app, err := newApplication(fresh, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return Replayed{}, err
-	}
-	r := &replay{blocks: blocks, app: app, fresh: fresh, stored: db}
+	r := &replay{blocks: blocks, app: app, fresh: app.db, stored: db}
 	if err := r.run(ctx); err != nil {
 		return r.Replayed, err
 	}
@@ -171,21 +165,16 @@ func (r *replay) roots(keys receipt.Keys) error {
 	return it.Error()
 }
 
-// decisions gives every replayed decision to fn, in the log's order.
+// decisions gives every replayed decision that stands to fn, in the log's order.
 func (r *replay) decisions(fn func(Decided) error) error {
 	c := &Chain{db: r.fresh, app: r.app, id: r.Chain}
 	for i := range r.Decisions {
-		raw, err := c.get(leafKey(i))
+		d, err := c.byIndex(i)
 		if err != nil {
 			return err
 		}
-		leaf, err := receipt.DecodeLeaf(raw)
-		if err != nil {
-			return fmt.Errorf("reading leaf %d: %w", i, err)
-		}
-		d, err := c.ByTx(leaf.Tx)
-		if err != nil {
-			return err
+		if d.Index != i {
+			continue // a later decision on the transaction took its place
 		}
 		if err := fn(d); err != nil {
 			return err

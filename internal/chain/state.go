@@ -23,7 +23,6 @@ import (
 //	s/subject/<key>/<index>  transaction hash; a subject's decisions in order (R1.4)
 //	s/flow/<flow>/<index>    transaction hash; a flow's decisions in order
 //	s/anchor/<hash>          flow.Anchor
-//	s/order                  uint64, number of the authority's last order
 //	h/<stored hash index>    the log's hashes, as x/mod/sumdb/tlog stores them
 //	c/<size>                 signed checkpoint of that size; local
 //	m                        meta: height, application hash, log size
@@ -42,7 +41,6 @@ func decisionKey(h flow.Hash) string  { return "s/decision/" + h.String() }
 func subjectPrefix(k string) string   { return "s/subject/" + k + "/" }
 func flowPrefix(id flow.Hash) string  { return "s/flow/" + id.String() + "/" }
 func anchorKey(h flow.Hash) string    { return "s/anchor/" + h.String() }
-func orderKey() string                { return "s/order" }
 func genesisKey() string              { return "s/genesis" }
 func hashKey(index int64) string      { return hashPrefix + ordinal(index) }
 func checkpointKey(size int64) string { return cpPrefix + ordinal(size) }
@@ -85,6 +83,8 @@ type decided struct {
 	Flags    []string
 	Observed []string
 	Subject  string
+	Order    uint64 // the officer's order that resolved it; 0 for none
+	Grant    string // the batch grant used; empty for none
 }
 
 // overlay stages one block's changes over the database. It is used by the

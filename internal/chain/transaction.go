@@ -16,7 +16,8 @@ type Kind uint8
 const (
 	KindDecide Kind = 1 // asks for the decision on a submission
 	KindAnchor Kind = 2 // notes where granted records stand on business chains
-	KindStatus Kind = 3 // an order that suspends, revokes or restores an identity (R7.1)
+	KindOrder  Kind = 3 // an officer's order (R9.6)
+	KindTick   Kind = 4 // lets deadlines and times come where nothing else happens
 )
 
 // Transaction is what the authority puts on its chain. Body is kept as signed.
@@ -24,7 +25,7 @@ type Transaction struct {
 	_ struct{} `cbor:",toarray"`
 
 	Kind      Kind
-	Body      []byte // encoded Decide, Anchors or StatusOrder
+	Body      []byte // encoded Decide, Anchors, SignedOrder or Tick
 	Signature []byte // by the authority's signing key, over signingInput
 }
 
@@ -46,15 +47,27 @@ type Anchors struct {
 	Anchors  []flow.Anchor
 }
 
-// StatusOrder is the body of KindStatus.
-type StatusOrder struct {
+// SignedOrder is the body of KindOrder: an officer's order with the officer's
+// signature and, where policy asks for it, a second officer's (R9.6).
+type SignedOrder struct {
 	_ struct{} `cbor:",toarray"`
 
-	Number   uint64 // counts the authority's orders from 1, without gaps
-	Identity string
-	Status   string // a contract.Status
-	Reason   string
-	Expires  int64 // Unix seconds of block time after which the order is void
+	Order           []byte // encoded contract.Order, as signed
+	Signature       []byte // by the officer that the order names, over OrderInput
+	Second          string // the second officer's identity; empty for none
+	SecondSignature []byte // over the same
+}
+
+// OrderInput is what officers sign.
+func OrderInput(id string, order []byte) []byte {
+	return flow.Frame("signalbox/order/v1\n", []byte(id), order)
+}
+
+// Tick is the body of KindTick. Now makes each one another transaction.
+type Tick struct {
+	_ struct{} `cbor:",toarray"`
+
+	Now int64 // Unix seconds, by the authority's clock; it has no effect
 }
 
 // MaxTx is the largest transaction, in bytes.

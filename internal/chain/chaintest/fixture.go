@@ -27,6 +27,8 @@ const (
 	Platform = "platform-1"
 	Reviewer = "reviewer-1" // admitted at genesis
 	Producer = "producer-1"
+	Officer  = "officer-1"
+	Officer2 = "officer-2"
 )
 
 // Fixture is an authority, a platform, a reviewer and a producer with keys and
@@ -65,7 +67,7 @@ func New(t testing.TB, suite envelope.Suite) *Fixture {
 		Authority: f.Signing.Public().SPKI(), CA: f.CA.Certificate(),
 	}
 	f.admit(t, Platform, contract.RolePlatform, f.Platform)
-	for id, role := range map[string]contract.Role{Reviewer: contract.RoleReviewer, Producer: contract.RoleProducer} {
+	for id, role := range map[string]contract.Role{Reviewer: contract.RoleReviewer, Producer: contract.RoleProducer, Officer: contract.RoleOfficer, Officer2: contract.RoleOfficer} {
 		f.Others[id] = f.Key(t, envelope.Signing)
 		f.admit(t, id, role, f.Others[id])
 	}
@@ -188,6 +190,31 @@ func (f *Fixture) Compose(t testing.TB, sub flow.Submission, facts contract.Fact
 	tx, err := chain.Compose(Chain, chain.KindDecide, chain.Decide{Submission: sub, Facts: enc}, f.Suite, f.Signing, rand.Reader)
 	must(t, err)
 	return tx
+}
+
+// Order composes and signs an officer's order.
+func (f *Fixture) Order(t testing.TB, o contract.Order) chain.SignedOrder {
+	t.Helper()
+	enc, err := flow.Marshal(o)
+	must(t, err)
+	sig, err := f.Suite.Sign(rand.Reader, f.Others[o.Officer], chain.OrderInput(Chain, enc))
+	must(t, err)
+	return chain.SignedOrder{Order: enc, Signature: sig}
+}
+
+// Give has the chain carry out the next order of the first officer.
+func (f *Fixture) Give(t testing.TB, c *chain.Chain, kind contract.Kind, body any) (contract.OrderOutcome, error) {
+	t.Helper()
+	last, err := contract.LastOrder(c.State())
+	must(t, err)
+	enc, err := flow.Marshal(body)
+	must(t, err)
+	now := time.Now()
+	tx, err := chain.Compose(Chain, chain.KindOrder, f.Order(t, contract.Order{
+		Number: last + 1, Kind: kind, Officer: Officer, Reason: "test", Issued: now.Unix(), Expires: now.Add(time.Hour).Unix(), Body: enc,
+	}), f.Suite, f.Signing, rand.Reader)
+	must(t, err)
+	return c.Order(t.Context(), tx)
 }
 
 // Register registers a record and gives its decision.

@@ -1,0 +1,206 @@
+package chain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"signalbox.dev/signalbox/contract"
+	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/comet"
+	"signalbox.dev/signalbox/receipt"
+)
+
+// Past is a decision with what it was made of, for trials and explanations (R6.4).
+type Past struct {
+	Decided
+	Header flow.Header
+	Facts  contract.Facts
+}
+
+// request is what the contract was asked.
+func (p Past) request() contract.Request {
+	return contract.Request{Header: p.Header, Tx: p.Leaf.Tx, Facts: p.Facts, Now: p.Leaf.Issued}
+}
+
+func pastOf(d Decided, raw []byte) (Past, error) {
+	sub, facts, err := openDecide(raw)
+	if err != nil {
+		return Past{}, err
+	}
+	h, err := sub.Open()
+	return Past{Decided: d, Header: h, Facts: facts}, err
+}
+
+// Past gives fn the decisions issued from one time to before another, in the
+// log's order; a zero time is no bound. It ends with ctx, or when fn fails.
+func (c *Chain) Past(ctx context.Context, from, to time.Time, fn func(Past) error) error {
+	var block comet.Stored
+	for i := range c.Size() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		d, err := c.byIndex(i)
+		if err != nil {
+			return err
+		}
+		at := time.Unix(d.Leaf.Issued, 0)
+		if d.Index != i || !from.IsZero() && at.Before(from) || !to.IsZero() && !at.Before(to) {
+			continue // outside, or a later decision took its place
+		}
+		if block.Height != d.Height {
+			if block, err = c.node.Block(d.Height); err != nil {
+				return fmt.Errorf("reading block %d: %w", d.Height, err)
+			}
+		}
+		p, err := pastOf(d, block.Txs[d.Slot])
+		if err != nil {
+			return err
+		}
+		if err := fn(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// byIndex gives the decision that stands on the transaction of a leaf.
+func (c *Chain) byIndex(i int64) (Decided, error) {
+	raw, err := c.get(leafKey(i))
+	if err != nil {
+		return Decided{}, err
+	}
+	leaf, err := receipt.DecodeLeaf(raw)
+	if err != nil {
+		return Decided{}, fmt.Errorf("reading leaf %d: %w", i, err)
+	}
+	return c.ByTx(leaf.Tx)
+}
+
+// Explain says how the contract comes to a decision, against the state of now:
+// what has changed since shows as it is. ExplainAt is exact.
+func (c *Chain) Explain(tx flow.Hash) (contract.Explanation, error) {
+	d, err := c.ByTx(tx)
+	if err != nil {
+		return contract.Explanation{}, err
+	}
+	sub, facts, err := c.Submission(d)
+	if err != nil {
+		return contract.Explanation{}, err
+	}
+	h, err := sub.Open()
+	if err != nil {
+		return contract.Explanation{}, err
+	}
+	c.app.mu.Lock()
+	rules := c.app.rules
+	c.app.mu.Unlock()
+	return rules.Explain(c.State(), Past{Decided: d, Header: h, Facts: facts}.request())
+}
+
+// errExplained ends a replay that has come to what it looked for.
+var errExplained = errors.New("explained")
+
+// ExplainAt replays a stopped chain up to just before a decision and says how
+// the contract came to it, from the very state that it had.
+func ExplainAt(ctx context.Context, dir string, tx flow.Hash) (contract.Explanation, error) {
+	blocks, app, err := again(dir)
+	if err != nil {
+		return contract.Explanation{}, err
+	}
+	defer blocks.Close()
+	look := &explaining{application: app, tx: tx}
+	_, err = blocks.Replay(ctx, look, func(comet.Stored, []comet.Result) error { return nil })
+	switch {
+	case look.found:
+		return look.explanation, look.err
+	case err != nil:
+		return contract.Explanation{}, fmt.Errorf("explaining transaction %s: %w", tx, err)
+	}
+	return contract.Explanation{}, fmt.Errorf("%w: transaction %s", ErrNotFound, tx)
+}
+
+// again opens a stopped chain's blocks and a new application to replay them with.
+func again(dir string) (*comet.Blocks, *application, error) {
+	blocks, err := comet.OpenBlocks(filepath.Join(dir, "node"))
+	if err != nil {
+		return nil, nil, fmt.Errorf("opening the supervision chain's blocks: %w", err)
+	}
+	app, err := newApplication(comet.NewMemKV(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, nil, errors.Join(err, blocks.Close())
+	}
+	return blocks, app, nil
+}
+
+// explaining is an application that stops at one transaction.
+type explaining struct {
+	*application
+	tx          flow.Hash
+	found       bool
+	explanation contract.Explanation
+	err         error
+}
+
+// Finalize implements comet.Application.
+func (e *explaining) Finalize(in comet.Block) (comet.Outcome, error) {
+	for i, raw := range in.Txs {
+		if TxHash(raw) == e.tx {
+			e.found = true
+			e.explanation, e.err = e.explain(in, i)
+			return comet.Outcome{}, errExplained
+		}
+	}
+	return e.application.Finalize(in)
+}
+
+// explain executes what stands before the transaction in its block.
+func (e *explaining) explain(in comet.Block, slot int) (contract.Explanation, error) {
+	b := e.newBlock(in)
+	if err := b.begin(); err != nil {
+		return contract.Explanation{}, err
+	}
+	for i, raw := range in.Txs[:slot] {
+		if _, err := b.attempt(i, raw); err != nil {
+			return contract.Explanation{}, err
+		}
+	}
+	p, err := pastOf(Decided{Leaf: receipt.Leaf{Tx: e.tx, Issued: b.now}}, in.Txs[slot])
+	if err != nil {
+		return contract.Explanation{}, fmt.Errorf("transaction %s is no submission's: %w", e.tx, err)
+	}
+	return b.rules.Explain(contractState{b.overlay}, p.request())
+}
+
+// PastOf gives fn the decisions of a stopped chain, in the log's order.
+func PastOf(ctx context.Context, dir string, fn func(Past) error) error {
+	blocks, app, err := again(dir)
+	if err != nil {
+		return err
+	}
+	defer blocks.Close()
+	c := &Chain{db: app.db, app: app}
+	_, err = blocks.Replay(ctx, app, func(b comet.Stored, _ []comet.Result) error {
+		for _, raw := range b.Txs {
+			d, err := c.ByTx(TxHash(raw))
+			if errors.Is(err, ErrNotFound) {
+				continue // no submission, or not decided
+			}
+			if err != nil {
+				return err
+			}
+			p, err := pastOf(d, raw)
+			if err != nil {
+				return err
+			}
+			if err := fn(p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return err
+}
