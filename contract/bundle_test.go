@@ -160,7 +160,7 @@ func TestAddressGolden(t *testing.T) {
 		got[name] = a.String()
 	}
 	want := map[string]string{
-		"prescription": "ca92b2ca2c021a696123a1f51d5d0c839cbe3cf8a6f1ba3cfb3528a0e29c3cac",
+		"prescription": "49a3b74488894e989df3f7564cd07be7ae8e95680f545ab94cad51bcf2d22863",
 		"effects":      "f672c00d0e8c32e2e8aa14645ab7f7441246ebcd18f74494ffb095c3b85ae936",
 		"one rule":     "bb94460cfddc6b670c272bdcfb98e9d7e23351d047b515be19a4802a72ed37c1",
 	}
