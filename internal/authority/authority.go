@@ -68,7 +68,6 @@ type Authority struct {
 	name     profile.Pseudonym
 	profiles map[string]profile.Profile
 	cpu      chan struct{} // bounds opening and proving to the cores
-	orders   sync.Mutex    // one order at a time: they are numbered
 }
 
 // New prepares an authority on its node of the chain; nothing runs before Run.
@@ -119,6 +118,8 @@ func (a *Authority) Run(ctx context.Context) error {
 		})
 	}
 	serve("anchors", func(ctx context.Context) error { return a.fusion.Anchors(ctx, batchAnchors, a.anchor) })
+	serve("resolved holds", a.resolve)
+	serve("deadlines", a.tick)
 	wg.Wait()
 	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		return err

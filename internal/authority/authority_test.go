@@ -354,13 +354,62 @@ func TestEnrolment(t *testing.T) {
 // R7.1: a suspended platform is refused from the next decision on.
 func TestSuspension(t *testing.T) {
 	w := start(t, nil)
-	must(t, w.auth.SetStatus(t.Context(), chaintest.Platform, contract.Suspended, "test"))
+	w.give(t, contract.IdentityStatus, contract.StatusChange{ID: chaintest.Platform, Status: contract.Suspended})
 	sub, h := w.register1(t, "resident:1 RX-1")
 	w.send(sub)
 	if d := w.line.decision(t, h.ID); d.Verdict != flow.Refused || d.Reasons[0].Code != "identity_suspended" {
 		t.Errorf("%s %+v", d.Verdict, d.Reasons)
 	}
-	must(t, w.auth.SetStatus(t.Context(), chaintest.Platform, contract.Active, "test"))
+	var no *contract.OrderRefused
+	if _, err := w.auth.Order(t.Context(), w.signed(t, contract.IdentityStatus, contract.StatusChange{ID: "nobody", Status: contract.Active})); !errors.As(err, &no) {
+		t.Errorf("an order about nobody: %v", err)
+	}
+}
+
+// signed is the first officer's next order.
+func (w world) signed(t *testing.T, kind contract.Kind, body any) chain.SignedOrder {
+	t.Helper()
+	last, err := contract.LastOrder(w.chain.State())
+	must(t, err)
+	enc, err := flow.Marshal(body)
+	must(t, err)
+	return w.Fixture.Order(t, contract.Order{
+		Number: last + 1, Kind: kind, Officer: chaintest.Officer, Reason: "test",
+		Issued: time.Now().Unix(), Expires: time.Now().Add(time.Hour).Unix(), Body: enc,
+	})
+}
+
+func (w world) give(t *testing.T, kind contract.Kind, body any) {
+	t.Helper()
+	_, err := w.auth.Order(t.Context(), w.signed(t, kind, body))
+	must(t, err)
+}
+
+// R9.6: a held submission waits; an officer's word is answered to the platform
+// without its asking again.
+func TestHoldIsAnswered(t *testing.T) {
+	w := start(t, nil)
+	w.give(t, contract.Freeze, contract.Target{What: contract.FrozenInstitution, ID: chaintest.Platform})
+	sub, h := w.register1(t, "resident:1 RX-1")
+	w.send(sub)
+	held := w.line.decision(t, h.ID)
+	if held.Verdict != flow.Held || len(held.Receipt) == 0 {
+		t.Fatalf("%s %+v", held.Verdict, held.Reasons)
+	}
+	w.give(t, contract.Unfreeze, contract.Target{What: contract.FrozenInstitution, ID: chaintest.Platform})
+	w.give(t, contract.HoldDecide, contract.HoldDecision{Tx: held.Tx, Grant: true})
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		d := w.line.decision(t, h.ID)
+		if d.Verdict == flow.Granted {
+			if d.Tx != held.Tx || d.Flow != held.Tx {
+				t.Errorf("decided on %s, flow %s; want %s", d.Tx, d.Flow, held.Tx)
+			}
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("still %s", d.Verdict)
+		}
+	}
 }
 
 // Anchors reach the chain; one that can't stand is dropped and holds up nobody.

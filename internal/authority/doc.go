@@ -7,7 +7,7 @@
 // from the stream; examine.go opens it and derives facts; settle.go brings it to
 // the chain and makes the answer. A submission that can't be opened or read is
 // refused with a reason and holds up nobody. enrol.go admits reviewers (R2.1),
-// orders.go suspends and revokes (R7.1), pseudonym.go makes subject keys (R1.2).
+// orders.go brings officers' orders on the chain (R7.1, R9.6), pseudonym.go makes subject keys (R1.2).
 //
 // It decides nothing itself: package contract does, in consensus.
 package authority

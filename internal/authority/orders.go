@@ -6,31 +6,88 @@ import (
 	"time"
 
 	"signalbox.dev/signalbox/contract"
+	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/chain"
 )
 
-// orderValidity is how long an order waits for its block.
-const orderValidity = 10 * time.Minute
-
-// SetStatus suspends, revokes or restores an identity; it takes effect with the
-// next decision (R7.1). The reason stands on the chain.
-func (a *Authority) SetStatus(ctx context.Context, identity string, status contract.Status, reason string) error {
-	a.orders.Lock()
-	defer a.orders.Unlock()
-	last, err := a.chain.LastOrder()
+// Order brings an officer's order on the chain (R9.6). What the contract does
+// not carry out is a *contract.OrderRefused. Held submissions that it decides
+// are answered to their platforms.
+func (a *Authority) Order(ctx context.Context, o chain.SignedOrder) (contract.OrderOutcome, error) {
+	tx, err := chain.Compose(a.chain.ID(), chain.KindOrder, o, a.cfg.Suite, a.cfg.Signing, a.cfg.Random)
 	if err != nil {
-		return fmt.Errorf("ordering %s to be %s: %w", identity, status, err)
+		return contract.OrderOutcome{}, err
 	}
-	body := chain.StatusOrder{
-		Number: last + 1, Identity: identity, Status: string(status), Reason: reason,
-		Expires: a.cfg.Clock().Add(orderValidity).Unix(),
+	out, err := a.chain.Order(ctx, tx)
+	if err != nil {
+		return contract.OrderOutcome{}, fmt.Errorf("giving an order: %w", err)
 	}
-	tx, err := chain.Compose(a.chain.ID(), chain.KindStatus, body, a.cfg.Suite, a.cfg.Signing, a.cfg.Random)
+	return out, nil
+}
+
+// Pseudonym is the key under which a subject, item, originator, prescriber,
+// record or licence stands on the chain. It is for officers, who know people by
+// their numbers; the number goes no further.
+func (a *Authority) Pseudonym(kind, id string) string { return a.name(kind, id) }
+
+// resolve answers platforms whose held submissions got a decision.
+func (a *Authority) resolve(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case tx := <-a.chain.Resolutions():
+			if err := a.answerResolved(ctx, tx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (a *Authority) answerResolved(ctx context.Context, tx flow.Hash) error {
+	d, err := a.chain.ByTx(tx)
 	if err != nil {
 		return err
 	}
-	if err := a.chain.Submit(ctx, tx); err != nil {
-		return fmt.Errorf("ordering %s to be %s: %w", identity, status, err)
+	answer, err := a.prove(flow.Header{ID: d.Leaf.Submission, Platform: d.Leaf.Platform, Business: d.Leaf.Business}, d)
+	if err != nil {
+		return err
+	}
+	if err := a.fusion.Publish(ctx, *answer); err != nil {
+		// Nothing is lost: the platform goes on asking, and is answered alike.
+		a.cfg.Logger.Warn("could not publish a resolved hold", "transaction", tx, "error", err)
 	}
 	return nil
+}
+
+// tickEvery is how often the authority looks whether a deadline or a time has
+// come that no block has brought about yet.
+const tickEvery = 5 * time.Second
+
+// tick has the chain do what is due while nothing else happens on it.
+func (a *Authority) tick(ctx context.Context) error {
+	t := time.NewTicker(tickEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+		}
+		now := a.cfg.Clock()
+		due, err := contract.Waiting(a.chain.State(), now.Unix())
+		if err != nil {
+			return err
+		}
+		if !due {
+			continue
+		}
+		tx, err := chain.Compose(a.chain.ID(), chain.KindTick, chain.Tick{Now: now.Unix()}, a.cfg.Suite, a.cfg.Signing, a.cfg.Random)
+		if err != nil {
+			return err
+		}
+		if err := a.chain.Submit(ctx, tx); err != nil && ctx.Err() == nil {
+			a.cfg.Logger.Warn("could not bring what is due on the chain", "error", err)
+		}
+	}
 }

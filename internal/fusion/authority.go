@@ -90,7 +90,7 @@ func anchorBatch(r Route, data []byte) (AnchorDelivery, error) {
 
 // Publish sends each decision to the node that serves its platform and kind of
 // business. nil means that the nodes' streams have them all; a decision (by
-// submission id and transaction) that was published within DuplicateWindow is
+// submission id, transaction and verdict) that was published within DuplicateWindow is
 // not stored twice.
 //
 // ErrNoRoute or ErrMalformed (over flow.MaxMessage) means that some decisions
@@ -156,7 +156,7 @@ func (a *AuthoritySide) send(ctx context.Context, d flow.Decision) (ack jetstrea
 		return nil, nil, err
 	}
 	m := &nats.Msg{Subject: subject(decisions, r), Data: data}
-	ack, err = n.authority.js.PublishMsgAsync(m, jetstream.WithMsgID(d.ID.String()+"/"+d.Tx.String()))
+	ack, err = n.authority.js.PublishMsgAsync(m, jetstream.WithMsgID(d.ID.String()+"/"+d.Tx.String()+"/"+string(d.Verdict)))
 	if err != nil {
 		leave()
 		return nil, nil, fmt.Errorf("decision on %s: %w", d.ID, err)

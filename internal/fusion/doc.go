@@ -41,7 +41,7 @@
 //
 // # Resending
 //
-// A submission, a decision (submission id and transaction) and a batch of
+// A submission, a decision (submission id, transaction, verdict) and a batch of
 // anchors are each stored once within DuplicateWindow: repeating one sooner
 // succeeds and stores nothing. The window is there for the sender whose
 // acknowledgement got lost. It also swallows what an outbox sends again sooner
