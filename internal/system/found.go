@@ -188,7 +188,7 @@ func genesis(s Settings, r *ring) (chain.Genesis, error) {
 	}
 	certificates := [][]byte{r.platform.certificate}
 	for _, p := range participants() {
-		if p.Role == contract.RoleProducer {
+		if p.Role == contract.RoleProducer || p.Role == contract.RoleOfficer {
 			certificates = append(certificates, r.people[p.ID].certificate)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/sync/errgroup"
 
+	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/envelope"
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/authority"
@@ -205,4 +206,23 @@ func (a *authorityKeys) published(suite envelope.Suite) string {
 		text += receipt.SM2Key(chainID, a.logSM2.Public()) + "\n"
 	}
 	return text
+}
+
+// OfficerKey reads the signing key of a built-in officer, for tools that give
+// orders. It is the officer's own; the authority has no part in it (R7.3).
+func OfficerKey(dir, id string) (envelope.PrivateKey, error) {
+	l := layout{dir}
+	for _, p := range participants() {
+		if p.ID != id || p.Role != contract.RoleOfficer {
+			continue
+		}
+		passphrase, err := l.passphrase()
+		if err != nil {
+			return envelope.PrivateKey{}, err
+		}
+		var k participantKeys
+		err = loadKeys(l, passphrase, participantSlots(p, &k))
+		return k.signing, err
+	}
+	return envelope.PrivateKey{}, fmt.Errorf("%s is no built-in officer", id)
 }

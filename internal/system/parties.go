@@ -38,6 +38,8 @@ func participants() []Participant {
 	return []Participant{
 		{ID: "rx-reviewer-001", Name: "沈知远", Role: contract.RoleReviewer, Licence: "YS-990001-0001", Specialties: []string{"general", "narcotic"}},
 		{ID: "rx-reviewer-002", Name: "陆清和", Role: contract.RoleReviewer, Licence: "YS-990001-0002", Specialties: []string{"general", "paediatrics"}},
+		{ID: "rx-officer-001", Name: "甄明察", Role: contract.RoleOfficer},
+		{ID: "rx-officer-002", Name: "程秉公", Role: contract.RoleOfficer},
 		{ID: "rx-pharmacy-001", Name: "百草堂大药房", Role: contract.RoleProducer},
 		{ID: "rx-pharmacy-002", Name: "仁济连锁药店", Role: contract.RoleProducer},
 		{ID: "rx-pharmacy-003", Name: "康宁社区药房", Role: contract.RoleProducer},

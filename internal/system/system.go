@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/envelope"
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/authority"
@@ -197,13 +198,14 @@ func (s *System) openPeople(context.Context) (err error) {
 	}
 	for _, p := range participants() {
 		k := s.ring.people[p.ID]
-		if p.Role == "producer" {
+		switch p.Role {
+		case contract.RoleProducer:
 			cfg.Producers = append(cfg.Producers, sandbox.Producer{ID: p.ID, Key: k.sealing})
-			continue
+		case contract.RoleReviewer:
+			cfg.Reviewers = append(cfg.Reviewers, sandbox.Reviewer{ID: p.ID, Application: flow.Application{
+				Kind: string(p.Role), Name: p.Name, Licence: p.Licence, Specialties: p.Specialties, Certificate: k.certificate,
+			}})
 		}
-		cfg.Reviewers = append(cfg.Reviewers, sandbox.Reviewer{ID: p.ID, Application: flow.Application{
-			Kind: string(p.Role), Name: p.Name, Licence: p.Licence, Specialties: p.Specialties, Certificate: k.certificate,
-		}})
 	}
 	s.people, err = sandbox.New(cfg)
 	return err
