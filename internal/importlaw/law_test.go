@@ -52,6 +52,7 @@ var law = map[string]rule{
 	"internal/fusion":          {allow: pure},
 	"internal/chain/chaintest": {allow: with(pure, "internal/chain", "contracts")},
 	"internal/authority":       {allow: with(pure, "internal/fusion", "internal/chain")},
+	"internal/oversight":       {allow: with(pure, "internal/chain")},
 	"internal/store":           {allow: pure},
 	"internal/platform":        {allow: with(pure, "ledger", "internal/fusion", "internal/store", "internal/platform"), forbid: []string{module + "/ledger/memory", module + "/ledger/embedded"}},
 	"internal/api":             {allow: with(pure, "ledger", "internal/platform"), forbid: []string{module + "/ledger/memory", module + "/ledger/embedded"}},

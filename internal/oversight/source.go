@@ -1,0 +1,51 @@
+package oversight
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"signalbox.dev/signalbox/contract"
+	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/chain"
+)
+
+// Chain is what is read of the supervision chain. *chain.Chain is one.
+type Chain interface {
+	State() contract.State
+	Identities(role contract.Role) ([]contract.Identity, error)
+	ByTx(tx flow.Hash) (chain.Decided, error)
+	Explain(tx flow.Hash) (contract.Explanation, error)
+	Past(ctx context.Context, from, to time.Time, fn func(chain.Past) error) error
+	Size() int64
+	Height() int64
+}
+
+// Authority takes orders and makes pseudonyms. *authority.Authority is one.
+type Authority interface {
+	// Order carries out a signed order and says what it brought about. A
+	// *contract.OrderRefused, or an error that wraps chain.ErrRefused or
+	// chain.ErrSender, means that it was not; after any other, who knows.
+	Order(ctx context.Context, o chain.SignedOrder) (contract.OrderOutcome, error)
+	// Pseudonym is the pseudonym under which the chain knows an id of a kind:
+	// "subject", "item", "originator", "prescriber".
+	Pseudonym(kind, id string) string
+}
+
+// Config is what a Handler runs with.
+type Config struct {
+	Chain     Chain
+	Authority Authority
+	CA        []byte           // DER certificate of the authority's CA
+	Clock     func() time.Time // nil: time.Now
+	Logger    *slog.Logger     // nil: discard
+}
+
+// Validate says what is missing.
+func (c Config) Validate() error {
+	if c.Chain == nil || c.Authority == nil {
+		return errors.New("oversight: chain or authority is missing")
+	}
+	return nil
+}
