@@ -23,7 +23,6 @@ func (l layout) path(parts ...string) string {
 }
 
 func (l layout) chain() string     { return l.path("authority", "chain") }
-func (l layout) control() string   { return l.path("authority", "control.sock") }
 func (l layout) published() string { return l.path("authority.pub") }
 func (l layout) ledger() string    { return l.path("business", "chain") }
 func (l layout) database() string  { return l.path("platform", "platform.db") }
@@ -96,10 +95,6 @@ func (l layout) passphrase() ([]byte, error) {
 	}
 	return []byte(p), nil
 }
-
-// ControlSocket is where a running system's authority listens for officers'
-// tools: a unix socket that its owner alone may use.
-func ControlSocket(dir string) string { return layout{dir}.control() }
 
 // SupervisionChain is the directory of the supervision chain's node, for tools
 // that read a stopped one.

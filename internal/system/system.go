@@ -17,6 +17,7 @@ import (
 	"signalbox.dev/signalbox/internal/authority"
 	"signalbox.dev/signalbox/internal/chain"
 	"signalbox.dev/signalbox/internal/fusion"
+	"signalbox.dev/signalbox/internal/oversight"
 	"signalbox.dev/signalbox/internal/platform"
 	"signalbox.dev/signalbox/internal/platform/payment"
 	"signalbox.dev/signalbox/internal/platform/process"
@@ -183,6 +184,18 @@ func (s *System) openPlatform(ctx context.Context) error {
 	return err
 }
 
+// serveOfficers answers the officers' tools until ctx ends.
+func (s *System) serveOfficers(ctx context.Context) error {
+	h, err := oversight.NewHandler(oversight.Config{
+		Chain: s.Chain, Authority: s.Authority, CA: s.ring.authority.ca.Certificate(), Clock: s.cfg.Clock,
+		Logger: s.cfg.Logger.With("part", "oversight"),
+	})
+	if err != nil {
+		return err
+	}
+	return oversight.Serve(ctx, oversight.Socket(s.cfg.Dir), h)
+}
+
 func (s *System) provider() *payment.Sandbox {
 	return payment.NewSandbox(s.store, s.cfg.BaseURL, s.cfg.Clock)
 }
@@ -229,6 +242,7 @@ func (s *System) Run(ctx context.Context) error {
 		{"business chain", s.Ledger.Run, s.Ledger.Running()},
 		{"fusion node", s.node.Run, s.node.Ready()},
 		{"authority", s.Authority.Run, nil},
+		{"officers' socket", s.serveOfficers, nil},
 		{"platform", s.Platform.Run, nil},
 	}
 	if s.people != nil {
