@@ -7,13 +7,15 @@ import (
 	"testing"
 
 	db "github.com/cometbft/cometbft-db"
+	"github.com/syndtr/goleveldb/leveldb/filter"
+	"github.com/syndtr/goleveldb/leveldb/opt"
 
 	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/flow"
 )
 
-// diskState is a State on the store that the supervision chain uses, as its host
-// gives one: writes are staged for the block, reads see them.
+// diskState is a State on the store that the supervision chain uses, with the
+// options that internal/comet opens it with: writes are staged for the block, reads see them.
 type diskState struct {
 	db     db.DB
 	writes map[string][]byte
@@ -21,7 +23,7 @@ type diskState struct {
 
 func openDisk(t testing.TB, dir string) *diskState {
 	t.Helper()
-	kv, err := db.NewGoLevelDB("state", dir)
+	kv, err := db.NewGoLevelDBWithOpts("state", dir, &opt.Options{Filter: filter.NewBloomFilter(10), BlockCacheCapacity: 32 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
