@@ -6,9 +6,16 @@
 // It checks no signatures and opens no payloads; internal/chain hosts it.
 //
 // Read decide.go for the fixed order of the stages, then one file a stage:
-// admission.go, sequence.go, tokens.go, lists.go, rules.go; grant.go for what a
-// granted submission changes; state.go for the layout of the state. bundle.go
-// has the form of rule bundles, admit.go what they must keep to, reasons.go all
-// words for people. testdata/scenarios shows the whole contract in examples;
-// package contracts holds the bundles that are shipped.
+// admission.go, freeze.go, sequence.go, tokens.go, lists.go, standing.go (with
+// grants.go), rules.go; granted.go for what a granted submission changes, holds.go
+// for one that waits for an officer; state.go for the layout of the state.
+//
+// orders.go has the officers' orders, orders_carried.go, orders_lists.go and
+// orders_rules.go what each kind does, versions.go how a bundle takes force,
+// explanation.go how a decision came about.
+//
+// bundle.go has the form of rule bundles, admit.go what they must keep to,
+// reasons.go and orders_refused.go all words for people. testdata/scenarios shows
+// the whole contract in examples; package contracts holds the bundles that are
+// shipped.
 package contract
