@@ -75,6 +75,31 @@ func TestCostEstimateHolds(t *testing.T) {
 	}
 }
 
+// Counters have their price: by what their windows can hold, for each item.
+func TestCounterCost(t *testing.T) {
+	for _, c := range []struct {
+		when string
+		cost uint64
+	}{
+		{`counters.orders > 1`, 2 + 52},
+		{`counters.orders > 1 && counters.orders < 9`, 4 + 52}, // read once
+		{`facts.items.exists(i, counters.units(i.item) > 1)`, 3 + 100*(7+110)},
+	} {
+		b := withRule(c.when)
+		b.Counters = []Counter{
+			{ID: "orders", By: []string{"facts.subject"}, Window: 1, Steps: []flow.Step{flow.Order}},
+			{ID: "units", Sum: "item.quantity", By: []string{"item.item"}, Window: 30, Steps: []flow.Step{flow.Order}},
+		}
+		r, err := b.Admit()
+		if err != nil {
+			t.Fatalf("%s: %v", c.when, err)
+		}
+		if worst, err := r.cost(&r.compiled[0]); err != nil || worst != c.cost {
+			t.Errorf("%s: costs %d, %v, want %d", c.when, worst, err, c.cost)
+		}
+	}
+}
+
 // Any expression is admitted or not, and evaluates, without a panic; and what
 // is admitted keeps to its estimate.
 func FuzzExpression(f *testing.F) {
