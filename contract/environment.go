@@ -51,7 +51,7 @@ func (r *Rules) prepare() error {
 			return fmt.Errorf("parameter %s: %w", name, err)
 		}
 		options = append(options, cel.Variable("params."+name, t))
-		r.parameters["params."+name] = types.DefaultTypeAdapter.NativeToValue(v)
+		r.parameters["params."+name] = parameterValue(v)
 	}
 	r.counters = make(map[string]*counting, len(r.bundle.Counters))
 	for _, declared := range r.bundle.Counters {
@@ -139,6 +139,20 @@ func parameterType(v any) (*cel.Type, error) {
 	default:
 		return nil, fmt.Errorf("want an integer, a text, true, false, or a list of them")
 	}
+}
+
+// parameterValue is a parameter as expressions see it, a list with its elements
+// converted once for all.
+func parameterValue(v any) ref.Val {
+	list, ok := v.([]any)
+	if !ok {
+		return types.DefaultTypeAdapter.NativeToValue(v)
+	}
+	all := make([]ref.Val, len(list))
+	for i, e := range list {
+		all[i] = types.DefaultTypeAdapter.NativeToValue(e)
+	}
+	return types.NewRefValList(types.DefaultTypeAdapter, all)
 }
 
 // counts says what a counter has under a key, before the step at hand.
