@@ -14,8 +14,9 @@
 // orders_rules.go what each kind does, versions.go how a bundle takes force,
 // explanation.go how a decision came about.
 //
-// bundle.go has the form of rule bundles, admit.go what they must keep to,
-// reasons.go and orders_refused.go all words for people. testdata/scenarios shows
+// bundle.go has the form of rule bundles, environment.go what their expressions
+// may use, counters.go what they know of the past, admit.go what they must keep to;
+// package trial below tries them before they take force. reasons.go and orders_refused.go all words for people. testdata/scenarios shows
 // the whole contract in examples; package contracts holds the bundles that are
 // shipped.
 package contract
