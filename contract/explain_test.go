@@ -35,12 +35,16 @@ rules:
 	}
 	want := []contract.RuleTrace{
 		{Rule: "E-1", Mode: contract.Enforce, Effect: contract.Refuse, Outcome: contract.Hit, Message: &contract.Message{Zh: "一", En: "one"}, Facts: []contract.Read{
-			{Name: "facts.amount", Value: int64(101)}, {Name: "facts.subject", Value: "S1"},
-			{Name: "params.limit", Value: int64(100)}, {Name: "params.names", Value: []any{"S1", "S2"}},
+			{Name: "facts.amount", Value: int64(101)},
+			{Name: "facts.subject", Value: "S1"},
+			{Name: "params.limit", Value: int64(100)},
+			{Name: "params.names", Value: []any{"S1", "S2"}},
 		}},
 		{Rule: "E-2", Mode: contract.Observe, Effect: contract.Hold, Outcome: contract.Hit, Message: &contract.Message{Zh: "二", En: "two"}, Facts: []contract.Read{
-			{Name: "counters.orders", Value: int64(1)}, {Name: "counters.units", Value: []any{int64(4), int64(5)}},
-			{Name: "facts.items[].item", Value: []any{"I1", "I2"}}, {Name: "facts.items[].quantity", Value: []any{int64(4), int64(5)}},
+			{Name: "counters.orders", Value: int64(1)},
+			{Name: "counters.units", Value: []any{int64(4), int64(5)}},
+			{Name: "facts.items[].item", Value: []any{"I1", "I2"}},
+			{Name: "facts.items[].quantity", Value: []any{int64(4), int64(5)}},
 		}},
 		{Rule: "E-3", Mode: contract.Enforce, Effect: contract.Refuse, Outcome: contract.Failed, Error: "division by zero", Facts: []contract.Read{
 			{Name: "facts.insured", Value: int64(0)}, {Name: "size(facts.items)", Value: int64(2)}, {Name: "step", Value: "order"}, {Name: "today", Value: int64(20)},

@@ -184,8 +184,14 @@ rules:`, "counter d: line 7, column 5: brings order over the ceiling"},
 func TestAddressWithCounters(t *testing.T) {
 	seen := map[string]string{}
 	for _, c := range []struct{ old, new string }{
-		{"", ""}, {"window: 24h", "window: 2d"}, {"by: [facts.subject]", "by: [facts.producer]"}, {"sum: facts.amount", "sum: facts.insured"},
-		{"id: orders_1d", "id: orders_2d"}, {"count: true", "sum: facts.amount"}, {"orders_1d: 2 }", "orders_1d: 3 }"}, {"steps: [register, order]", "steps: [order]"},
+		{"", ""},
+		{"window: 24h", "window: 2d"},
+		{"by: [facts.subject]", "by: [facts.producer]"},
+		{"sum: facts.amount", "sum: facts.insured"},
+		{"id: orders_1d", "id: orders_2d"},
+		{"count: true", "sum: facts.amount"},
+		{"orders_1d: 2 }", "orders_1d: 3 }"},
+		{"steps: [register, order]", "steps: [order]"},
 	} {
 		text := countersBundle
 		if c.old == "id: orders_1d" {

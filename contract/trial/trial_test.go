@@ -235,8 +235,10 @@ func TestBacktest(t *testing.T) {
 		},
 		Institutions: []trial.Tally{
 			{Sort: "platform", Name: "P1", Refused: 1, Granted: 2},
-			{Sort: "originator", Name: "H2", Granted: 2}, {Sort: "originator", Name: "H1", Refused: 1},
-			{Sort: "producer", Name: "D1", Granted: 1}, {Sort: "producer", Name: "D2", Granted: 1},
+			{Sort: "originator", Name: "H2", Granted: 2},
+			{Sort: "originator", Name: "H1", Refused: 1},
+			{Sort: "producer", Name: "D1", Granted: 1},
+			{Sort: "producer", Name: "D2", Granted: 1},
 		},
 		Items: []trial.Tally{{Sort: "item", Name: "I1", Refused: 1}, {Sort: "item", Name: "I2", Refused: 1}},
 		Examples: []trial.Example{

@@ -35,7 +35,7 @@ func review() Section {
 func order() Section {
 	return Section{ID: "R3", Title: "Order audit", Source: "c4, s308, e4 (making of orders)", Rows: []Row{
 		{ID: "R3.1", State: Done, Text: "A subject chooses one of their approved records and orders from a producer."},
-		{ID: "R3.2", State: Partial, Note: "lists and rules; standing of institutions is to come", Text: "The verification contract holds the order against restricted subjects, restricted pairs of subject and item, restricted pairs of producer and subject, restricted reviewers, the list of abnormal transactions, the standing of the institutions, and the rule contract in force."},
+		{ID: "R3.2", State: Done, Text: "The verification contract holds the order against restricted subjects, restricted pairs of subject and item, restricted pairs of producer and subject, restricted reviewers, the list of abnormal transactions, the standing of the institutions, and the rule contract in force."},
 		{ID: "R3.3", State: Done, Text: "A granted order carries a token made like that of R2.3, with the word `order`. A refused one stops there, with reasons in words that people understand."},
 		{ID: "R3.4", State: Done, Text: "Without a true token the platform does not go on."},
 	}}
@@ -60,16 +60,16 @@ func delivery() Section {
 
 func rules() Section {
 	return Section{ID: "R6", Title: "Rules and lists", Source: "c4, e4", Rows: []Row{
-		{ID: "R6.1", State: Partial, Note: "every decision names address and version; the bundle is set at genesis", Text: "The authority publishes rule contracts anew while everything runs: no restart, no upgrade of a business chain. Each has an address and a version, applications keep track of both, and a decision names those that made it."},
-		{ID: "R6.2", State: Open, Text: "The authority changes lists from its console at any moment, and the next decision goes by the change."},
-		{ID: "R6.3", State: Open, Text: "Institutions on the allow list (白名单) are authorised in full; for those on the deny list (黑名单) an officer decides every step; all others use batch grants (批量授权码), which serve many submissions within their time."},
-		{ID: "R6.4", State: Partial, Note: "rules in observe mode have no effect on verdicts; trials on past flows are to come", Text: "**+** A new version can be tried on flows of the past, and can run beside the one in force without effect, before it takes over."},
+		{ID: "R6.1", State: Done, Text: "The authority publishes rule contracts anew while everything runs: no restart, no upgrade of a business chain. Each has an address and a version, applications keep track of both, and a decision names those that made it."},
+		{ID: "R6.2", State: Partial, Note: "officers' orders change lists for the very next decision; the console is to come", Text: "The authority changes lists from its console at any moment, and the next decision goes by the change."},
+		{ID: "R6.3", State: Done, Note: "grants are issued by officers; automatic issue by rule is to come", Text: "Institutions on the allow list (白名单) are authorised in full; for those on the deny list (黑名单) an officer decides every step; all others use batch grants (批量授权码), which serve many submissions within their time."},
+		{ID: "R6.4", State: Done, Text: "**+** A new version can be tried on flows of the past, and can run beside the one in force without effect, before it takes over."},
 	}}
 }
 
 func admission() Section {
 	return Section{ID: "R7", Title: "Admission and identity", Source: "e2", Rows: []Row{
-		{ID: "R7.1", State: Partial, Note: "certificates at genesis and enrolment, suspension from the next decision on; connections of separate parties are to come", Text: "Whoever reaches the supervision chain or submits to it has an identity with a certificate that the authority signed. To suspend or revoke one takes effect at once."},
+		{ID: "R7.1", State: Partial, Note: "certificates, status of every identity from the next decision on; connections of separate parties are to come", Text: "Whoever reaches the supervision chain or submits to it has an identity with a certificate that the authority signed. To suspend or revoke one takes effect at once."},
 		{ID: "R7.2", State: Partial, Note: "separate chains, keys and directories; separate processes are to come", Text: "The two chains share nothing: not network, not keys, not storage. The fusion node is their one meeting point."},
 		{ID: "R7.3", State: Partial, Note: "separate keys and key files; one process plays all parties", Text: "Each private key stays with its owner, and the authority has none but its own. There is no central store of keys."},
 	}}
@@ -87,11 +87,11 @@ func chains() Section {
 func console() Section {
 	return Section{ID: "R9", Title: "The authority's console", Source: "e2, e4", Rows: []Row{
 		{ID: "R9.1", State: Open, Text: "Flows show while they happen, gathered from the supervision chain as it grows."},
-		{ID: "R9.2", State: Open, Text: "Rules and lists are set there and act at once."},
+		{ID: "R9.2", State: Partial, Note: "by officers' orders on the command line; the console is to come", Text: "Rules and lists are set there and act at once."},
 		{ID: "R9.3", State: Open, Text: "It has statistics."},
 		{ID: "R9.4", State: Open, Text: "Each subject, producer and reviewer has a profile there."},
 		{ID: "R9.5", State: Open, Text: "Any flow can be traced to find a fault."},
-		{ID: "R9.6", State: Open, Text: "Officers step in while things happen (事中干预): they decide holds (挂起), freeze a flow, suspend an institution."},
+		{ID: "R9.6", State: Partial, Note: "holds, freezes, stops and suspensions by officers' orders on the command line; the console is to come", Text: "Officers step in while things happen (事中干预): they decide holds (挂起), freeze a flow, suspend an institution."},
 	}}
 }
 
