@@ -38,6 +38,10 @@ type cli struct {
 	Up     upCommand     `cmd:"" help:"Run authority, fusion node, platform and business chain in one process, with an HTTP API."`
 	Verify verifyCommand `cmd:"" help:"Check receipts offline, with nothing but the authority's published keys."`
 	Fsck   fsckCommand   `cmd:"" help:"Re-check both chains of a data directory from their first block, and each against the other."`
+
+	Authority authorityCommand `cmd:"" help:"What an officer of the authority does on a running system: identities, lists, grants, holds, rules."`
+	Rules     rulesCommand     `cmd:"" help:"Try rule bundles before they take force: test, lint, diff, backtest."`
+	Explain   explainCommand   `cmd:"" help:"Say how the contract came to a decision."`
 }
 
 // app is what commands print to and are ended by.
@@ -101,4 +105,6 @@ var examples = strings.TrimLeft(`
   signalbox verify --keys data/authority.pub data/receipts/*.tlog-proof
   signalbox fsck --data ./data
   signalbox up --data ./data --listen 127.0.0.1:8080
+  signalbox authority identity suspend rx-pharmacy-001 --reason "inspection, case 17"
+  signalbox rules backtest new.yaml --data ./data
 `, "\n")

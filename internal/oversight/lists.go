@@ -106,7 +106,7 @@ func (h *handler) match(r *http.Request) (any, error) {
 // Names are plain ids of one kind. They are turned into pseudonyms and forgotten:
 // neither the chain nor a log has them.
 type Names struct {
-	Kind string   `json:"kind"` // subject, item, originator, prescriber
+	Kind string   `json:"kind"` // subject, item, originator, prescriber, record, licence
 	IDs  []string `json:"ids"`
 }
 
@@ -121,9 +121,10 @@ func (h *handler) pseudonyms(r *http.Request) (any, error) {
 		return nil, unreadable()
 	}
 	switch in.Kind {
-	case "subject", "item", "originator", "prescriber":
+	case "subject", "item", "originator", "prescriber", "record", "licence":
 	default:
-		return nil, badParameter("kind", "subject, item, originator or prescriber", " subject、item、originator 或 prescriber")
+		return nil, badParameter("kind", "subject, item, originator, prescriber, record or licence",
+			" subject、item、originator、prescriber、record 或 licence")
 	}
 	if len(in.IDs) > maxPseudonym {
 		return nil, badParameter("ids", "at most 4000", "至多 4000 个")
