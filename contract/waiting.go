@@ -1,15 +1,15 @@
 package contract
 
-// Waiting says whether at now, Unix seconds, something is due that a block would
-// bring about: a held submission's deadline has passed, or a bundle's time has
-// come. The error is a failure of the storage.
-func Waiting(s State, now int64) (bool, error) {
+// Waiting says whether, after the block at height and at now, Unix seconds,
+// something is due that another block would bring about: a held submission's
+// deadline has passed, or a bundle takes force. The error is a failure of the storage.
+func Waiting(s State, height, now int64) (bool, error) {
 	scheduled, err := ScheduledBundles(s)
 	if err != nil {
 		return false, err
 	}
 	for _, d := range scheduled {
-		if d.Time != 0 && now >= d.Time {
+		if d.due(height+1, now) {
 			return true, nil
 		}
 	}

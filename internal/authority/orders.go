@@ -75,7 +75,7 @@ func (a *Authority) tick(ctx context.Context) error {
 		case <-t.C:
 		}
 		now := a.cfg.Clock()
-		due, err := contract.Waiting(a.chain.State(), now.Unix())
+		due, err := contract.Waiting(a.chain.State(), a.chain.Height(), now.Unix())
 		if err != nil {
 			return err
 		}
