@@ -4,6 +4,7 @@ import (
 	"log/slog"
 
 	"signalbox.dev/signalbox/contract"
+	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/comet"
 )
 
@@ -22,3 +23,20 @@ func Application(kv comet.KV) (comet.Application, error) {
 
 // State is the contract's part of the state in kv.
 func State(kv comet.KV) contract.State { return readState{kv} }
+
+// StepBack makes a database of one block earlier, where the last block was empty.
+func StepBack(kv comet.KV, by int64) error {
+	raw, err := kv.Get([]byte(metaName))
+	if err != nil {
+		return err
+	}
+	var m meta
+	if err := flow.Unmarshal(raw, &m); err != nil {
+		return err
+	}
+	m.Height -= by
+	if raw, err = flow.Marshal(m); err != nil {
+		return err
+	}
+	return kv.SetSync([]byte(metaName), raw)
+}

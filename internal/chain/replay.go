@@ -42,11 +42,6 @@ func Replay(ctx context.Context, dir string, keys receipt.Keys, fn func(Decided)
 	if err := r.run(ctx); err != nil {
 		return r.Replayed, err
 	}
-	if r.whole { // else everything after the broken block would differ
-		if err := r.compare(); err != nil {
-			return r.Replayed, err
-		}
-	}
 	if err := r.roots(keys); err != nil {
 		return r.Replayed, err
 	}
@@ -59,24 +54,38 @@ type replay struct {
 	app    *application
 	fresh  comet.KV
 	stored comet.KV
-	whole  bool // every stored block held
 }
 
 func (r *replay) problem(format string, args ...any) {
 	r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
 }
 
-// run executes every block, as far as the stored blocks hold.
+// run executes every block, as far as the stored blocks hold. At the block that
+// the node's database is of, it compares the two. A crash between a block and
+// its execution leaves the database one block behind, which the next start makes
+// up for; further behind it must not be.
 func (r *replay) run(ctx context.Context) error {
 	r.Chain = r.blocks.Genesis().ChainID
-	done, err := r.blocks.Replay(ctx, r.app, func(comet.Stored, []comet.Result) error { return nil })
+	var at meta
+	if _, err := load(func(key string) ([]byte, error) { return r.stored.Get([]byte(key)) }, metaName, &at); err != nil {
+		return err
+	}
+	var broken error
+	done, err := r.blocks.Replay(ctx, r.app, func(b comet.Stored, _ []comet.Result) error {
+		if b.Height == at.Height {
+			broken = r.compare()
+		}
+		return broken
+	})
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case broken != nil:
+		return broken
 	case err != nil:
 		r.problem("supervision chain: %v", err)
-	default:
-		r.whole = true
+	case at.Height != r.blocks.Height() && at.Height != r.blocks.Height()-1:
+		r.problem("supervision chain's database is of block %d, the chain ends at %d", at.Height, r.blocks.Height())
 	}
 	r.Blocks, r.Decisions = done.Blocks, r.app.position().Size
 	return nil

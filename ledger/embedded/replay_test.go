@@ -24,7 +24,11 @@ func filled(t *testing.T, n int) (string, []ledger.Stored) {
 	a := ledgertest.NewAuthority(t, ledgertest.Chain)
 	dir := t.TempDir()
 	l, stop := start(t, Config{Dir: dir, Genesis: testGenesis(a)})
-	putAll(t, l, a.Records(t, n, 400))
+	for _, rec := range a.Records(t, n, 400) { // one after the other: a block each
+		if _, err := l.Put(t.Context(), rec); err != nil {
+			t.Fatal(err)
+		}
+	}
 	var all []ledger.Stored
 	for s := range follow(t, l, n) {
 		all = append(all, s)
