@@ -117,7 +117,7 @@ func (i Identity) Validate() error {
 // maxSPKI is well above an RSA key of 8192 bits.
 const maxSPKI = 2048
 
-// keyID is RFC 7093 method 1, as flow.KeyID says.
+// keyID names a key as flow.KeyID says.
 func keyID(spki []byte) flow.KeyID {
 	sum := flow.SumHash(spki)
 	return flow.KeyID(sum[:len(flow.KeyID{})])

@@ -25,7 +25,8 @@ func (fsckCommand) Help() string {
 func (c *fsckCommand) Run(a *app) error {
 	found, err := system.Fsck(a.ctx, c.Data, time.Now(), func(what string) {
 		if !c.JSON {
-			fmt.Fprintf(a.stderr, a.say.of("checking the %s …\n", "正在检查 %s …\n"), what)
+			zh := map[string]string{"supervision chain": "监管链", "business chain": "业务链"}[what]
+			fmt.Fprintln(a.stderr, a.say.of("checking the "+what+" …", "正在检查"+zh+" …"))
 		}
 	})
 	if err != nil {

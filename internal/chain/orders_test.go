@@ -147,6 +147,34 @@ func TestRulesTakeForceAtTheirHeight(t *testing.T) {
 	}
 }
 
+// R6.1: on a chain where nothing else happens, a tick lets a published bundle
+// take force; without something due there is nothing to tick for.
+func TestTickLetsRulesTakeForce(t *testing.T) {
+	f := chaintest.New(t, envelope.GM())
+	c, _ := f.Open(t, t.TempDir())
+	waiting := func() bool {
+		due, err := contract.Waiting(c.State(), c.Height(), time.Now().Unix())
+		must(t, err)
+		return due
+	}
+	if waiting() {
+		t.Error("something is due on a new chain")
+	}
+	give(t, f, c, contract.RulesPublish, contract.Publication{Text: append(contracts.Prescription(), "\n# another edition\n"...)})
+	if !waiting() {
+		t.Error("a published bundle is not due with the next block")
+	}
+	tx, err := chain.Compose(chaintest.Chain, chain.KindTick, chain.Tick{Now: time.Now().Unix()}, f.Suite, f.Signing, rand.Reader)
+	must(t, err)
+	must(t, c.Submit(t.Context(), tx))
+	if waiting() {
+		t.Error("still due after the tick")
+	}
+	if v, ok, err := contract.VersionOf(c.State(), 2); err != nil || !ok || v.Order != 1 {
+		t.Errorf("version 2: %+v, %v, %v; want the first order's", v, ok, err)
+	}
+}
+
 // Explanations: live against the state of now, offline against the state that
 // the decision had.
 func TestExplain(t *testing.T) {
