@@ -20,6 +20,7 @@ type upCommand struct {
 	Data       string   `help:"Data directory; made when it is new. What it holds survives a restart." default:"./data" type:"path" placeholder:"DIR"`
 	Listen     string   `help:"Address of the HTTP API." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
 	Hosts      []string `help:"Names beside loopback ones that requests may use." name:"host" placeholder:"NAME"`
+	Access     string   `help:"Who may call the API: a file that signalbox token writes. Without one, whoever reaches it; then it listens on loopback alone." type:"path" placeholder:"FILE"`
 	Suite      string   `help:"Cryptography of a new data directory: gm or intl." enum:"gm,intl," default:""`
 	SubjectKey string   `help:"How subject keys are made: hmac, or sha256 as in the source (it can be undone by trial)." enum:"hmac,sha256" default:"hmac"`
 	Unattended bool     `help:"Without the built-in reviewers, subjects and producers: flows wait for real ones."`
@@ -42,6 +43,10 @@ func (c *upCommand) Run(a *app) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
+	access, err := readAccess(c.Access)
+	if err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return fmt.Errorf("listening on %s: %w", c.Listen, err)
@@ -56,7 +61,7 @@ func (c *upCommand) Run(a *app) error {
 	}
 	server, err := api.New(api.Config{
 		Platform: api.On(s.Platform), Keys: s.Published, Ready: func() bool { return closed(s.Ready()) },
-		Logger: log.With("part", "api"), Hosts: c.Hosts, Version: version,
+		Logger: log.With("part", "api"), Hosts: c.Hosts, Access: access, Version: version,
 	})
 	if err != nil {
 		return errors.Join(err, s.Close())

@@ -61,6 +61,7 @@ type Config struct {
 	Ready    func() bool  // nil: always
 	Logger   *slog.Logger // nil: none
 	Hosts    []string     // names, without port, that requests may use beside loopback ones
+	Access   *Access      // who may call; nil: whoever reaches a loopback address
 	Version  string       // of the program, for the description
 }
 
@@ -147,8 +148,8 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		return errors.New("serving the api: it was run before")
 	}
 	defer s.close()
-	if !loopback(l.Addr()) && len(s.cfg.Hosts) == 0 {
-		return fmt.Errorf("serving the api: %s is no loopback address: the api has no accounts; to serve there all the same, name its hosts", l.Addr())
+	if !loopback(l.Addr()) && (s.cfg.Access == nil || len(s.cfg.Hosts) == 0) {
+		return fmt.Errorf("serving the api: %s is no loopback address: say who may call (access) and by which names (hosts)", l.Addr())
 	}
 	server := &http.Server{
 		Handler: s, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),

@@ -12,7 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-const about = "Takes records in and shows what becomes of them. There are no accounts yet: the server listens on a loopback address. " +
+const about = "Takes records in and shows what becomes of them. Callers show a bearer token, unless the server listens on a loopback address for trial. " +
 	"Every answer that is not a success is a problem (RFC 9457); its type is stable, its texts are in English or Chinese by Accept-Language. " +
 	"No answer repeats a value that was sent. Rows such as R1.2 are requirements: see docs/requirements.md."
 
@@ -35,7 +35,7 @@ func (b builder) answers(success string, kinds ...kind) map[string]*huma.Respons
 	content := map[string]*huma.MediaType{problemType: {Schema: b.schema(reflect.TypeFor[Problem]())}}
 	out := map[string]*huma.Response{
 		"200":     {Description: success},
-		"default": {Description: "Any other problem: " + names(hostNotServed, internalError) + ".", Content: content},
+		"default": {Description: "Any other problem: " + names(unauthenticated, notPermitted, hostNotServed, internalError) + ".", Content: content},
 	}
 	byStatus := map[int][]kind{}
 	for _, k := range kinds {
@@ -132,9 +132,15 @@ func (b builder) finish() error {
 			property.Nullable = false
 		}
 	}
-	for _, item := range b.api.OpenAPI().Paths {
+	for path, item := range b.api.OpenAPI().Paths {
 		if item.Get != nil {
 			delete(item.Get.Responses["200"].Headers, "Content-Type")
+		}
+		for method, op := range map[string]*huma.Operation{http.MethodGet: item.Get, http.MethodPost: item.Post} {
+			if need := needs(method + " " + path); op != nil && need != "" {
+				op.Security = []map[string][]string{{"token": {}}}
+				op.Description = strings.TrimSpace(op.Description + " Needs the permission " + string(need) + ".")
+			}
 		}
 	}
 	for name, properties := range described() {

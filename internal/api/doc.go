@@ -5,9 +5,9 @@
 //
 // # Who may call it
 //
-// Whoever reaches it: this first API has no accounts. So it belongs on a
-// loopback address, and Run refuses another one unless Config.Hosts names what
-// it may be called by. Browsers are kept from being turned against it: a Host
+// Programs that show a token which Config.Access lets in (access.go). Without
+// Access, whoever reaches it: then it belongs on a loopback address, and Run
+// refuses another one. Browsers are kept from being turned against it: a Host
 // that is none of its names is refused (DNS rebinding), so are writes from other
 // origins, and no answer may be read by another origin.
 //

@@ -3,6 +3,7 @@ package api_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -235,14 +236,20 @@ const keys = "authority.example+0123abcd+AQIDBA==\n"
 func serve(t testing.TB, f *fake) (*api.Server, *bytes.Buffer) {
 	t.Helper()
 	log := &bytes.Buffer{}
+	return serveTo(t, f, nil, log), log
+}
+
+// serveTo makes a server that access guards.
+func serveTo(t testing.TB, f *fake, access *api.Access, log io.Writer) *api.Server {
+	t.Helper()
 	s, err := api.New(api.Config{
-		Platform: f, Keys: keys, Version: "1", Hosts: []string{"signalbox.example", "192.0.2.7"},
+		Platform: f, Keys: keys, Version: "1", Hosts: []string{"signalbox.example", "192.0.2.7"}, Access: access,
 		Logger: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s, log
+	return s
 }
 
 // request makes a request to a loopback name. Headers come in pairs.

@@ -90,7 +90,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 		pattern, h = "", http.NotFoundHandler()
 	}
 	if pattern != "" {
-		s.mux.ServeHTTP(w, r)
+		s.permitted(w, r, pattern)
 		return
 	}
 	d := &discarded{header: http.Header{}}
@@ -100,6 +100,18 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.write(w, r, &fault{kind: routeNotFound})
+}
+
+// permitted serves a route to a caller who may use it.
+func (s *Server) permitted(w http.ResponseWriter, r *http.Request, pattern string) {
+	name, f := s.admit(r, pattern)
+	if f != nil {
+		s.log.LogAttrs(r.Context(), slog.LevelWarn, "turned away", slog.String("route", pattern), slog.String("caller", name),
+			slog.String("why", string(f.kind)), slog.String("instance", instance(r.Context())))
+		s.write(w, r, f)
+		return
+	}
+	s.mux.ServeHTTP(w, r)
 }
 
 // recovered answers for a handler that panicked. It says false when an answer

@@ -12,6 +12,8 @@ const prefix = "urn:signalbox:problem:"
 const (
 	malformedRecord     kind = "malformed-record"
 	malformedRequest    kind = "malformed-request"
+	unauthenticated     kind = "unauthenticated"
+	notPermitted        kind = "not-permitted"
 	crossOrigin         kind = "cross-origin"
 	flowNotFound        kind = "flow-not-found"
 	receiptNotFound     kind = "receipt-not-found"
@@ -55,6 +57,8 @@ func classes() []class {
 	return []class{
 		{malformedRecord, http.StatusBadRequest, text{"Malformed record", "业务信息格式有误"}, text{"The record is malformed or incomplete: see problems.", "业务信息格式有误或不完整，见 problems。"}},
 		{malformedRequest, http.StatusBadRequest, text{"Malformed request", "请求格式有误"}, text{"The request could not be read.", "无法读取该请求。"}},
+		{unauthenticated, http.StatusUnauthorized, text{"Who are you?", "未通过身份验证"}, text{"Send Authorization: Bearer and a token that the platform's operator gave you.", "请在 Authorization: Bearer 中出示平台运营方发放的令牌。"}},
+		{notPermitted, http.StatusForbidden, text{"Not permitted", "无此权限"}, text{"This token does not allow that. The platform's operator can permit it.", "该令牌无此权限，可请平台运营方授予。"}},
 		{crossOrigin, http.StatusForbidden, text{"Cross-origin request", "跨源请求"}, text{"A page of another origin may not write here.", "其他来源的页面不得在此写入。"}},
 		{flowNotFound, http.StatusNotFound, text{"No such flow", "无此业务流转"}, text{"The platform knows no flow by this id.", "平台没有该编号的业务流转。"}},
 		{receiptNotFound, http.StatusNotFound, text{"No such receipt", "无此回执"}, text{"The platform has no receipt of this transaction.", "平台没有该交易的回执。"}},

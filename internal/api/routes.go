@@ -37,7 +37,12 @@ func (s *Server) huma() huma.Config {
 				Description: about,
 				License:     &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
 			},
-			Components: &huma.Components{Schemas: huma.NewMapRegistry("#/components/schemas/", schemaName)},
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry("#/components/schemas/", schemaName),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"token": {Type: "http", Scheme: "bearer", Description: "A token from the platform's operator: signalbox token makes it. It permits submit, read or both."},
+				},
+			},
 			Tags: []*huma.Tag{
 				{Name: "records", Description: "Business documents that start a flow."},
 				{Name: "flows", Description: "What became of them, step by step."},

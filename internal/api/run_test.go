@@ -110,7 +110,7 @@ func (closed) Accept() (net.Conn, error) { return nil, net.ErrClosed }
 func (closed) Close() error              { return nil }
 func (closed) Addr() net.Addr            { return &net.TCPAddr{IP: net.IPv4zero, Port: 80} }
 
-// The API has no accounts, so it isn't served to others by mistake.
+// What is served beyond this machine has callers and names; it isn't by mistake.
 func TestRunBeyondLoopback(t *testing.T) {
 	s, err := api.New(api.Config{Platform: newFake(t), Keys: keys})
 	if err != nil {
@@ -120,8 +120,12 @@ func TestRunBeyondLoopback(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	named, _ := serve(t, newFake(t))
-	if err := named.Run(t.Context(), closed{}); err == nil || strings.Contains(err.Error(), "loopback") {
-		t.Errorf("with hosts: error %v, want the listener's", err)
+	if err := named.Run(t.Context(), closed{}); err == nil || !strings.Contains(err.Error(), "no loopback address") {
+		t.Errorf("with hosts, without access: error %v", err)
+	}
+	both, _, _, _ := guarded(t, newFake(t))
+	if err := both.Run(t.Context(), closed{}); err == nil || strings.Contains(err.Error(), "loopback") {
+		t.Errorf("with hosts and access: error %v, want the listener's", err)
 	}
 }
 
