@@ -35,6 +35,7 @@ build: modules
 .PHONY: test
 test: modules vet format
 	$(GO) test $(TESTFLAGS) ./...
+	$(GO) test -tags faults $(TESTFLAGS) ./internal/fault
 
 .PHONY: bench
 bench: modules
@@ -59,6 +60,7 @@ sources = $$($(GO) list -f '{{.Dir}}' ./...)
 .PHONY: vet
 vet: modules
 	$(GO) vet ./...
+	$(GO) vet -tags faults ./internal/fault
 
 .PHONY: format
 format: go

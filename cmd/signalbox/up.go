@@ -12,6 +12,7 @@ import (
 
 	"signalbox.dev/signalbox/internal/api"
 	"signalbox.dev/signalbox/internal/authority"
+	"signalbox.dev/signalbox/internal/fault"
 	"signalbox.dev/signalbox/internal/platform/authorise"
 	"signalbox.dev/signalbox/internal/system"
 )
@@ -54,7 +55,7 @@ func (c *upCommand) Run(a *app) error {
 	defer listener.Close()
 	s, err := system.Open(a.ctx, system.Config{
 		Dir: c.Data, Suite: c.Suite, SubjectKey: authority.SubjectKeyMode(c.SubjectKey),
-		BaseURL: "http://" + listener.Addr().String(), Unattended: c.Unattended, Logger: log,
+		BaseURL: "http://" + listener.Addr().String(), Unattended: c.Unattended, Logger: log, Clock: fault.Clock(),
 	})
 	if err != nil {
 		return err

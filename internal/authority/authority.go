@@ -13,6 +13,7 @@ import (
 	"signalbox.dev/signalbox/envelope"
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/chain"
+	"signalbox.dev/signalbox/internal/fault"
 	"signalbox.dev/signalbox/internal/fusion"
 	"signalbox.dev/signalbox/profile"
 )
@@ -143,10 +144,21 @@ func (a *Authority) serve(ctx context.Context, batch []fusion.Delivery) error {
 			answers = append(answers, *d)
 		}
 	}
-	if err := a.fusion.Publish(ctx, answers...); err != nil {
+	if err := a.publish(ctx, answers...); err != nil {
 		return fmt.Errorf("publishing %d decisions: %w", len(answers), err)
 	}
 	return errors.Join(errs...)
+}
+
+// publish is the fourth write of the order of writes.
+func (a *Authority) publish(ctx context.Context, answers ...flow.Decision) error {
+	if err := fault.Before(fault.Answer); err != nil {
+		return err
+	}
+	if err := a.fusion.Publish(ctx, answers...); err != nil {
+		return err
+	}
+	return fault.After(fault.Answer)
 }
 
 // compute runs f when a core is free.

@@ -7,6 +7,7 @@ import (
 
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/chain"
+	"signalbox.dev/signalbox/internal/fault"
 	"signalbox.dev/signalbox/internal/fusion"
 )
 
@@ -52,7 +53,13 @@ func (a *Authority) submit(ctx context.Context, h flow.Header, sub flow.Submissi
 	if err != nil {
 		return nil, err
 	}
+	if err := fault.Before(fault.Transaction); err != nil {
+		return nil, err
+	}
 	d, err := a.chain.Decide(ctx, h.ID, tx)
+	if err == nil {
+		err = fault.After(fault.Transaction)
+	}
 	switch {
 	case errors.Is(err, chain.ErrSender), errors.Is(err, chain.ErrConflict), errors.Is(err, chain.ErrRefused):
 		return a.reject(h, err), nil

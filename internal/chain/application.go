@@ -13,6 +13,7 @@ import (
 	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/comet"
+	"signalbox.dev/signalbox/internal/fault"
 )
 
 // application is the supervision chain as its node sees it. Finalize
@@ -240,7 +241,13 @@ func (b *block) attempt(slot int, tx []byte) (*refusal, error) {
 func (a *application) Commit() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if err := fault.Before(fault.Decision); err != nil {
+		return err
+	}
 	if err := a.write(a.block.overlay, a.next); err != nil {
+		return err
+	}
+	if err := fault.After(fault.Decision); err != nil {
 		return err
 	}
 	grown := a.next.Size > a.at.Size

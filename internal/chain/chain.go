@@ -17,11 +17,12 @@ import (
 
 // Config is what a node of the supervision chain runs with.
 type Config struct {
-	Dir     string        // the node's own directory: keys, blocks, state
-	Genesis Genesis       // used when Dir is new, and compared when it is not
-	Begun   time.Time     // genesis time; used when Dir is new
-	Signers []note.Signer // the authority's log keys; none on an observer
-	Logger  *slog.Logger  // nil: discard
+	Dir     string           // the node's own directory: keys, blocks, state
+	Genesis Genesis          // used when Dir is new, and compared when it is not
+	Begun   time.Time        // genesis time; used when Dir is new
+	Signers []note.Signer    // the authority's log keys; none on an observer
+	Clock   func() time.Time // of proposals, which decisions are dated by; nil: time.Now
+	Logger  *slog.Logger     // nil: discard
 }
 
 // Validate says what is missing.
@@ -78,7 +79,7 @@ func Open(cfg Config) (*Chain, error) {
 	app.signed, app.settled, app.resolved = c.checkpoints.sign, c.settled, c.announce
 	c.node, err = comet.New(comet.Config{
 		Dir: filepath.Join(cfg.Dir, "node"), ChainID: c.id, Genesis: state, GenesisTime: cfg.Begun,
-		App: app, Logger: cfg.Logger, MaxTxBytes: MaxTx,
+		App: app, Logger: cfg.Logger, Now: cfg.Clock, MaxTxBytes: MaxTx,
 	})
 	if err != nil {
 		db.Close()

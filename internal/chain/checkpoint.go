@@ -8,6 +8,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"signalbox.dev/signalbox/internal/comet"
+	"signalbox.dev/signalbox/internal/fault"
 	"signalbox.dev/signalbox/receipt"
 )
 
@@ -26,6 +27,9 @@ func (c checkpoints) sign(size int64, root tlog.Hash) error {
 	if len(c.signers) == 0 {
 		return nil // an observer: it has no key
 	}
+	if err := fault.Before(fault.Checkpoint); err != nil {
+		return err
+	}
 	cp, err := receipt.SignCheckpoint(c.origin, size, root, c.signers...)
 	if err != nil {
 		return err
@@ -33,7 +37,7 @@ func (c checkpoints) sign(size int64, root tlog.Hash) error {
 	if err := c.db.Set([]byte(checkpointKey(size)), cp); err != nil {
 		return fmt.Errorf("storing checkpoint of size %d: %w", size, err)
 	}
-	return nil
+	return fault.After(fault.Checkpoint)
 }
 
 // ensure signs the checkpoint of the present size when a crash lost it.

@@ -110,7 +110,8 @@ func (s *System) openAuthority(context.Context) error {
 		return err
 	}
 	s.Chain, err = chain.Open(chain.Config{
-		Dir: s.layout.chain(), Genesis: g, Begun: s.Settings.Begun, Signers: signers, Logger: s.cfg.Logger.With("part", "supervision chain"),
+		Dir: s.layout.chain(), Genesis: g, Begun: s.Settings.Begun, Signers: signers, Clock: s.cfg.Clock,
+		Logger: s.cfg.Logger.With("part", "supervision chain"),
 	})
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/comet"
+	"signalbox.dev/signalbox/internal/fault"
 	"signalbox.dev/signalbox/ledger"
 	"signalbox.dev/signalbox/receipt"
 )
@@ -230,8 +231,14 @@ func (c *contract) execute(s *staged, fresh map[ledger.Key]ledger.Stored, hash f
 // those who wait.
 func (c *contract) Commit() error {
 	s := c.staged
+	if err := fault.Before(fault.Stored); err != nil {
+		return err
+	}
 	if err := c.write(s); err != nil {
 		return fmt.Errorf("writing block %d: %w", s.meta.Height, err)
+	}
+	if err := fault.After(fault.Stored); err != nil {
+		return err
 	}
 	c.mu.Lock()
 	c.at = s.meta

@@ -8,6 +8,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/fault"
 )
 
 // anchorBatch is the most anchors in one message.
@@ -63,7 +64,13 @@ func (o *Outbox) anchorSome(ctx context.Context) (int, error) {
 		}
 		anchors[i], seqs[i] = flow.Anchor{Tx: tx, BusinessTx: r.BusinessTx}, r.Seq
 	}
+	if err := fault.Before(fault.Anchor); err != nil {
+		return 0, err
+	}
 	if err := o.cfg.Transport.Anchor(ctx, o.cfg.Business, anchors); err != nil {
+		return 0, err
+	}
+	if err := fault.After(fault.Anchor); err != nil {
 		return 0, err
 	}
 	return len(rows), o.cfg.Store.Write(ctx, func(ctx context.Context, tx bun.Tx) error {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/uptrace/bun"
 
+	"signalbox.dev/signalbox/internal/fault"
 	"signalbox.dev/signalbox/internal/platform/event"
 )
 
@@ -15,6 +16,9 @@ import (
 func (o *Outbox) finish(ctx context.Context, from State, r row) error {
 	if r.State.Final() {
 		r.Submission, r.Value = nil, nil // they stand on the chains now, or nowhere
+	}
+	if err := fault.Before(fault.Done); err != nil {
+		return err
 	}
 	err := o.cfg.Store.Write(ctx, func(ctx context.Context, tx bun.Tx) error {
 		ours, err := o.update(ctx, tx, from, r)
@@ -28,6 +32,9 @@ func (o *Outbox) finish(ctx context.Context, from State, r row) error {
 		}
 		return o.tell(ctx, tx, r)
 	})
+	if err == nil {
+		err = fault.After(fault.Done)
+	}
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"signalbox.dev/signalbox/envelope"
 	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/fault"
 	"signalbox.dev/signalbox/internal/platform/dossier"
 	"signalbox.dev/signalbox/internal/platform/event"
 	"signalbox.dev/signalbox/internal/platform/sealing"
@@ -67,6 +68,9 @@ func (o *Outbox) Prepare(in Intent) (Prepared, error) {
 // that can't follow on where the flow stands is flow.ErrOutOfOrder, a flow with
 // an undecided intent ErrInFlight; neither is sent anywhere.
 func (o *Outbox) Do(ctx context.Context, p Prepared, fn func(context.Context, bun.Tx) error) (flow.ID, error) {
+	if err := fault.Before(fault.Intent); err != nil {
+		return flow.ID{}, err
+	}
 	err := o.cfg.Store.Write(ctx, func(ctx context.Context, tx bun.Tx) error {
 		if fn != nil {
 			if err := fn(ctx, tx); err != nil {
@@ -75,6 +79,9 @@ func (o *Outbox) Do(ctx context.Context, p Prepared, fn func(context.Context, bu
 		}
 		return o.Intend(ctx, tx, p)
 	})
+	if err == nil {
+		err = fault.After(fault.Intent)
+	}
 	if err != nil {
 		return flow.ID{}, err
 	}

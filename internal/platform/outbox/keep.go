@@ -9,6 +9,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/fault"
 	"signalbox.dev/signalbox/ledger"
 )
 
@@ -74,7 +75,13 @@ func (o *Outbox) put(ctx context.Context, r row) (ledger.TxID, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := fault.Before(fault.Record); err != nil {
+		return "", err
+	}
 	txid, err := o.cfg.Ledger.Put(ctx, rec)
+	if err == nil {
+		err = fault.After(fault.Record)
+	}
 	if !errors.Is(err, ledger.ErrRefused) && !errors.Is(err, ledger.ErrConflict) {
 		return txid, err
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/fault"
 )
 
 func (o *Outbox) pusher() pump {
@@ -41,7 +42,13 @@ func (o *Outbox) push(ctx context.Context, id string) {
 		err = flow.Unmarshal(r.Submission, &s)
 	}
 	if err == nil {
+		err = fault.Before(fault.Submission)
+	}
+	if err == nil {
 		err = o.cfg.Transport.Submit(ctx, s)
+	}
+	if err == nil {
+		err = fault.After(fault.Submission)
 	}
 	if ctx.Err() != nil {
 		return
