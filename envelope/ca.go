@@ -108,27 +108,43 @@ func (c CA) Issue(random io.Reader, to Subject, key PublicKey, notBefore, notAft
 	if err := (suite{c.sc}).fits(key, Signing); err != nil {
 		return nil, fmt.Errorf("issuing a certificate: %w", err)
 	}
-	if err := flow.CheckName("id", to.ID); err != nil {
-		return nil, fmt.Errorf("issuing a certificate: %w", err)
-	}
-	if err := flow.CheckName("role", to.Role); err != nil {
-		return nil, fmt.Errorf("issuing a certificate: %w", err)
-	}
 	random = source(random)
-	leaf, err := draft(random, key.key, notBefore, notAfter)
+	leaf, err := c.draftLeaf(random, to, key.key, notBefore, notAfter)
 	if err != nil {
 		return nil, fmt.Errorf("issuing a certificate: %w", err)
 	}
-	if leaf.NotBefore.Before(c.certificate.NotBefore) || leaf.NotAfter.After(c.certificate.NotAfter) {
-		return nil, fmt.Errorf("issuing a certificate: it would be valid outside the CA's own validity, %s", validity(c.certificate))
-	}
-	leaf.Subject = pkix.Name{CommonName: to.ID, OrganizationalUnit: []string{to.Role}}
-	leaf.KeyUsage = smx509.KeyUsageDigitalSignature
 	der, err := smx509.CreateCertificate(random, leaf, c.certificate, key.key, c.private().signer)
 	if err != nil {
 		return nil, fmt.Errorf("issuing a certificate: %w", err)
 	}
 	return der, nil
+}
+
+// draftLeaf holds what the certificates of subjects have in common.
+func (c CA) draftLeaf(random io.Reader, to Subject, key crypto.PublicKey, notBefore, notAfter time.Time) (*smx509.Certificate, error) {
+	if c.private == nil {
+		return nil, fmt.Errorf("%w: this CA has no key", ErrKey)
+	}
+	if err := to.check(); err != nil {
+		return nil, err
+	}
+	leaf, err := draft(random, key, notBefore, notAfter)
+	if err != nil {
+		return nil, err
+	}
+	if leaf.NotBefore.Before(c.certificate.NotBefore) || leaf.NotAfter.After(c.certificate.NotAfter) {
+		return nil, fmt.Errorf("it would be valid outside the CA's own validity, %s", validity(c.certificate))
+	}
+	leaf.Subject = subjectName(to)
+	leaf.KeyUsage = smx509.KeyUsageDigitalSignature
+	return leaf, nil
+}
+
+func (s Subject) check() error {
+	if err := flow.CheckName("id", s.ID); err != nil {
+		return err
+	}
+	return flow.CheckName("role", s.Role)
 }
 
 // draft holds what every certificate of ours has.

@@ -41,16 +41,9 @@ const maxCertificate = 8 << 10
 // a signing key of the CA's suite. Revocation is not its matter. Every error
 // wraps ErrCertificate.
 func CheckCertificate(caDER, leafDER []byte, at time.Time) (Certificate, error) {
-	ca, sc, err := parseCA(caDER)
+	ca, sc, leaf, err := readPair(caDER, leafDER, at)
 	if err != nil {
-		return Certificate{}, fmt.Errorf("checking the CA's certificate: %w", err)
-	}
-	if err := checkValidity(ca, at); err != nil {
-		return Certificate{}, fmt.Errorf("checking the CA's certificate: %w", err)
-	}
-	leaf, err := parseCertificate(leafDER)
-	if err != nil {
-		return Certificate{}, fmt.Errorf("checking a certificate: %w", err)
+		return Certificate{}, err
 	}
 	c, err := checkLeaf(ca, sc, leaf)
 	if err != nil {
@@ -60,6 +53,23 @@ func CheckCertificate(caDER, leafDER []byte, at time.Time) (Certificate, error) 
 		return Certificate{}, fmt.Errorf("checking a certificate: %w", err)
 	}
 	return c, nil
+}
+
+// readPair reads a CA's certificate, which must be valid, and one that it may
+// have issued.
+func readPair(caDER, leafDER []byte, at time.Time) (*smx509.Certificate, scheme, *smx509.Certificate, error) {
+	ca, sc, err := parseCA(caDER)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("checking the CA's certificate: %w", err)
+	}
+	if err := checkValidity(ca, at); err != nil {
+		return nil, nil, nil, fmt.Errorf("checking the CA's certificate: %w", err)
+	}
+	leaf, err := parseCertificate(leafDER)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("checking a certificate: %w", err)
+	}
+	return ca, sc, leaf, nil
 }
 
 // parseCA reads a CA's certificate. It is trusted as given, so its signature by
@@ -105,16 +115,12 @@ func parseCertificate(der []byte) (*smx509.Certificate, error) {
 }
 
 func checkLeaf(ca *smx509.Certificate, sc scheme, leaf *smx509.Certificate) (Certificate, error) {
-	want := smx509.SM2WithSM3
-	if sc.name() == intlName {
-		want = smx509.ECDSAWithSHA256
+	subject, err := checkIssued(ca, sc, leaf)
+	if err != nil {
+		return Certificate{}, err
 	}
-	if leaf.SignatureAlgorithm != want || !bytes.Equal(leaf.RawIssuer, ca.RawSubject) ||
-		!bytes.Equal(leaf.AuthorityKeyId, ca.SubjectKeyId) || leaf.CheckSignatureFrom(ca) != nil {
-		return Certificate{}, fmt.Errorf("%w: it is not signed by this CA", ErrCertificate)
-	}
-	if !leaf.BasicConstraintsValid || leaf.IsCA || leaf.KeyUsage != smx509.KeyUsageDigitalSignature {
-		return Certificate{}, fmt.Errorf("%w: it is not for signatures alone", ErrCertificate)
+	if len(leaf.ExtKeyUsage) != 0 || len(leaf.UnknownExtKeyUsage) != 0 {
+		return Certificate{}, fmt.Errorf("%w: it is for more than the subject's signatures", ErrCertificate)
 	}
 	key, err := ParsePublicKey(sc.name(), Signing, leaf.RawSubjectPublicKeyInfo)
 	if err != nil {
@@ -123,15 +129,32 @@ func checkLeaf(ca *smx509.Certificate, sc scheme, leaf *smx509.Certificate) (Cer
 	if id := key.ID(); !bytes.Equal(leaf.SubjectKeyId, id[:]) {
 		return Certificate{}, fmt.Errorf("%w: its subject key identifier is not its key's", ErrCertificate)
 	}
-	subject, err := readSubject(leaf.Subject)
-	if err != nil {
-		return Certificate{}, fmt.Errorf("%w: %w", ErrCertificate, err)
-	}
 	return Certificate{
 		ID: subject.ID, Role: subject.Role, Key: key,
 		NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter,
 		Hash: flow.SumHash(leaf.RawTBSCertificate),
 	}, nil
+}
+
+// checkIssued says whether the CA signed leaf, for digital signatures alone, and
+// to whom.
+func checkIssued(ca *smx509.Certificate, sc scheme, leaf *smx509.Certificate) (Subject, error) {
+	want := smx509.SM2WithSM3
+	if sc.name() == intlName {
+		want = smx509.ECDSAWithSHA256
+	}
+	if leaf.SignatureAlgorithm != want || !bytes.Equal(leaf.RawIssuer, ca.RawSubject) ||
+		!bytes.Equal(leaf.AuthorityKeyId, ca.SubjectKeyId) || leaf.CheckSignatureFrom(ca) != nil {
+		return Subject{}, fmt.Errorf("%w: it is not signed by this CA", ErrCertificate)
+	}
+	if !leaf.BasicConstraintsValid || leaf.IsCA || leaf.KeyUsage != smx509.KeyUsageDigitalSignature {
+		return Subject{}, fmt.Errorf("%w: it is not for signatures alone", ErrCertificate)
+	}
+	subject, err := readSubject(leaf.Subject)
+	if err != nil {
+		return Subject{}, fmt.Errorf("%w: %w", ErrCertificate, err)
+	}
+	return subject, nil
 }
 
 // readSubject takes a name of exactly one common name and one unit.

@@ -8,5 +8,6 @@
 // suite.go what the suites share, gm.go and intl.go what they don't. seal.go is
 // how a message is bound to its context, cms.go its encoding. keyfile.go and
 // keyinfo.go encrypt private keys, ca.go and certificate.go certify public ones
-// (R7.1). A receipt's proof is not here but in package receipt.
+// (R7.1), transport.go those of links, and request.go is how a party asks for
+// certificates. A receipt's proof is not here but in package receipt.
 package envelope

@@ -64,29 +64,35 @@ func EncodeKey(random io.Reader, key PrivateKey, passphrase []byte) ([]byte, err
 
 // DecodeKey reads what EncodeKey wrote: one PEM block and nothing else. What is
 // no such file is ErrKeyFile, a wrong passphrase or damaged content
-// ErrPassphrase, a CA's key ErrKey.
+// ErrPassphrase, a CA's or a link's key ErrKey.
 func DecodeKey(data, passphrase []byte) (PrivateKey, error) {
-	der, rest, err := readBlock(data, pemKey)
-	if err != nil {
-		return PrivateKey{}, fmt.Errorf("decoding key file: %w", err)
-	}
-	if len(rest) != 0 {
-		return PrivateKey{}, fmt.Errorf("decoding key file: %w: data after the key", ErrKeyFile)
-	}
-	sc, info, err := unlock(der, passphrase)
-	if err != nil {
-		return PrivateKey{}, fmt.Errorf("decoding key file: %w", err)
-	}
-	defer clear(info)
-	use, key, err := decodeKeyInfo(info)
+	sc, use, key, err := decodeKeyFile(data, passphrase)
 	if err != nil {
 		return PrivateKey{}, fmt.Errorf("decoding key file: %w", err)
 	}
 	held, ok := key.(heldKey)
-	if !ok || use == certifying {
-		return PrivateKey{}, fmt.Errorf("decoding key file: %w: it holds a CA's key", ErrKey)
+	if !ok || use == certifying || use == transport {
+		return PrivateKey{}, fmt.Errorf("decoding key file: %w: it holds a %s key", ErrKey, use)
 	}
 	return newPrivateKey(sc.name(), use, held)
+}
+
+// decodeKeyFile reads a file of one key.
+func decodeKeyFile(data, passphrase []byte) (scheme, Use, any, error) {
+	der, rest, err := readBlock(data, pemKey)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	if len(rest) != 0 {
+		return nil, "", nil, fmt.Errorf("%w: data after the key", ErrKeyFile)
+	}
+	sc, info, err := unlock(der, passphrase)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	defer clear(info)
+	use, key, err := decodeKeyInfo(info)
+	return sc, use, key, err
 }
 
 // held is the key itself, which may be no more than a way to where it lives.

@@ -12,8 +12,11 @@ import (
 	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// certifying is the use of a CA's key. No Suite takes it.
-const certifying Use = "certifying"
+// Uses that no Suite takes: of a CA's key, and of a party's links.
+const (
+	certifying Use = "certifying"
+	transport  Use = "transport"
+)
 
 // A key's use stands in its PrivateKeyInfo as the attribute keyUsage
 // (RFC 5280 §4.2.1.3; RFC 5958 leaves attributes open), alone.
@@ -22,6 +25,7 @@ const (
 	derSigning   = "\x07\x80"                                             // digitalSignature
 	derSealing   = "\x05\x20"                                             // keyEncipherment
 	derCertify   = "\x02\x04"                                             // keyCertSign
+	derTransport = "\x03\x88"                                             // digitalSignature and keyAgreement
 )
 
 // usageBits gives the attribute's last two bytes, empty for an unknown use.
@@ -33,6 +37,8 @@ func usageBits(use Use) string {
 		return derSealing
 	case certifying:
 		return derCertify
+	case transport:
+		return derTransport
 	default:
 		return ""
 	}
@@ -91,7 +97,7 @@ func decodeKeyInfo(info []byte) (Use, any, error) {
 		// The library's error could quote what it read.
 		return "", nil, fmt.Errorf("%w: the private key does not parse", ErrKeyFile)
 	}
-	for _, use := range []Use{Signing, Sealing, certifying} {
+	for _, use := range []Use{Signing, Sealing, certifying, transport} {
 		if usageBits(use) != string(bits) {
 			continue
 		}
