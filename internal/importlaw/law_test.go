@@ -60,6 +60,8 @@ var law = map[string]rule{
 	"internal/api":             {allow: with(pure, "ledger", "internal/platform"), forbid: []string{module + "/ledger/memory", module + "/ledger/embedded"}},
 	"internal/audit":           {allow: with(pure, "ledger"), forbid: []string{module + "/ledger/memory", module + "/ledger/embedded"}},
 	"internal/sandbox":         {allow: with(pure, "internal/platform")},
+	"internal/config":          {allow: pure},
+	"internal/party":           {allow: []string{""}, forbid: []string{module + "/cmd", module + "/internal/system"}}, // wiring of one role each
 	"internal/importlaw":       {},
 	"internal/requirements":    {},
 	"internal/system":          {allow: []string{""}, forbid: []string{module + "/cmd"}}, // wiring shared by the commands

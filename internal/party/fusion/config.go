@@ -1,0 +1,46 @@
+package fusion
+
+import (
+	"time"
+
+	"signalbox.dev/signalbox/internal/config"
+	"signalbox.dev/signalbox/internal/party"
+)
+
+// Config is fusion.yaml.
+type Config struct {
+	Directory      string        `yaml:"directory" form:"path" doc:"The node's folder, with keys, certificates and streams." zh:"融合节点的目录，存放密钥、证书和消息流。"`
+	PassphraseFile string        `yaml:"passphrase_file" form:"path" doc:"File with the passphrase of the key files; its owner alone may read it. SIGNALBOX_PASSPHRASE_FILE goes before it." zh:"密钥文件口令所在的文件，只允许其所有者读取。环境变量 SIGNALBOX_PASSPHRASE_FILE 优先。"`
+	Admission      string        `yaml:"admission" form:"path" doc:"The admission file that the authority gave to the node." zh:"监管机关发给该节点的准入文件。"`
+	Listen         string        `yaml:"listen" required:"true" form:"host:port" example:"0.0.0.0:4222" doc:"Where authority and platforms reach the node, by TLS 1.3 with certificates on both sides." zh:"监管机关和平台访问该节点的地址，使用 TLS 1.3 双向证书认证。"`
+	Routes         []party.Route `yaml:"routes" doc:"What the node serves; it takes nothing else. At least one." zh:"节点服务的平台与业务类型，其余一概不收。至少一项。"`
+	MaxWaiting     int           `yaml:"max_waiting" min:"1" max:"10000000" doc:"Messages that may wait on one route; beyond that the platform is told to wait." zh:"单个路由可排队的消息数，超出后平台须等待。"`
+	MaxBytes       config.Size   `yaml:"max_bytes" min:"64MiB" doc:"Disk that each of the streams may take." zh:"每个消息流可占用的磁盘空间。"`
+	DecisionAge    time.Duration `yaml:"decision_age" min:"1m" doc:"How long a decision waits for its platform. A platform that stays away longer asks again." zh:"决定等待平台领取的最长时间，超时后平台会重新询问。"`
+	Redeliver      time.Duration `yaml:"redeliver" min:"1s" max:"10m" doc:"How long a taken message may stay without a sign of life before it is given out again." zh:"已取出的消息无响应多久后重新投递。"`
+	Drain          time.Duration `yaml:"drain" min:"1s" max:"10m" doc:"How long a stop may take." zh:"停止时的最长等待。"`
+	Ops            party.Ops     `yaml:"ops" doc:"For operators' tools." zh:"供运维工具使用。"`
+	Log            party.Log     `yaml:"log" doc:"The log." zh:"日志。"`
+}
+
+// Default is the configuration where nothing else is said.
+func Default() *Config {
+	return &Config{
+		Directory: ".", PassphraseFile: "passphrase", Admission: "admission.json",
+		MaxWaiting: 65_536, MaxBytes: 1 << 30, DecisionAge: 7 * 24 * time.Hour, Redeliver: 30 * time.Second,
+		Drain: 15 * time.Second, Ops: party.Ops{Listen: "127.0.0.1:9102"}, Log: party.DefaultLog(),
+	}
+}
+
+// Validate says which key is unfit.
+func (c *Config) Validate() error {
+	switch {
+	case c.Directory == "":
+		return config.Bad("directory", "is empty")
+	case c.Admission == "":
+		return config.Bad("admission", "is empty: name the file that `signalbox authority admit` made for this node")
+	case len(c.Routes) == 0:
+		return config.Bad("routes", "none: name at least one platform and kind of business to serve")
+	}
+	return party.CheckRoutes("routes", c.Routes)
+}
