@@ -31,6 +31,7 @@ const (
 	invalidParameter    kind = "invalid-parameter"
 	internalError       kind = "internal"
 	busy                kind = "busy"
+	backlogFull         kind = "backlog-full"
 	notReady            kind = "not-ready"
 )
 
@@ -76,6 +77,7 @@ func classes() []class {
 		{invalidParameter, http.StatusUnprocessableEntity, text{"Invalid parameter", "参数无效"}, text{"A parameter is not as it should be: see problems.", "参数不符合要求，见 problems。"}},
 		{internalError, http.StatusInternalServerError, text{"Internal error", "内部错误"}, text{"Something went wrong here. The log has it under this instance.", "服务器内部出错，日志中以 instance 记录。"}},
 		{busy, http.StatusServiceUnavailable, text{"Busy", "服务繁忙"}, text{"Try again later.", "请稍后重试。"}},
+		{backlogFull, http.StatusServiceUnavailable, text{"Backlog full", "待答复事项已满"}, text{"Too many steps wait for the authority or the business chain. Nothing was stored: send it again later.", "等待监管机关或业务链答复的环节过多。未保存任何内容，请稍后重新发送。"}},
 		{notReady, http.StatusServiceUnavailable, text{"Not ready", "尚未就绪"}, text{"The server is starting or ending.", "服务器正在启动或停止。"}},
 	}
 }

@@ -67,6 +67,8 @@ func (f *fault) GetHeaders() http.Header {
 		h.Set("Retry-After", "1")
 	case notReady:
 		h.Set("Retry-After", "2")
+	case backlogFull:
+		h.Set("Retry-After", "5") // as long as the outbox waits before it pushes again
 	case contentTooLarge, requestTimeout:
 		h.Set("Connection", "close") // the rest of the body is not worth reading
 	}
@@ -185,6 +187,8 @@ func (s *Server) fail(ctx context.Context, doing string, err error) error {
 		return &fault{kind: invalidParameter, problems: []Place{parameter("header.Idempotency-Key")}}
 	case errors.Is(err, outbox.ErrTooLarge):
 		return &fault{kind: recordTooLarge}
+	case errors.Is(err, outbox.ErrFull):
+		return &fault{kind: backlogFull}
 	case errors.Is(err, dossier.ErrNotFound):
 		return &fault{kind: flowNotFound}
 	case ctx.Err() != nil, errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

@@ -30,6 +30,7 @@ func TestPlatformErrors(t *testing.T) {
 		{authorise.ErrKeyReused, http.StatusUnprocessableEntity, "idempotency-key-reused"},
 		{authorise.ErrKey, http.StatusUnprocessableEntity, "invalid-parameter"},
 		{outbox.ErrTooLarge, http.StatusRequestEntityTooLarge, "record-too-large"},
+		{outbox.ErrFull, http.StatusServiceUnavailable, "backlog-full"},
 		{&profile.Refusal{}, http.StatusUnprocessableEntity, "record-refused"},
 		{errors.Join(&profile.Problem{Path: "/a"}, &profile.Problem{Path: "/b"}), http.StatusBadRequest, "malformed-record"},
 		{context.DeadlineExceeded, http.StatusServiceUnavailable, "busy"},

@@ -66,7 +66,7 @@ func (s *Server) recordRoutes(b builder) {
 		Description:   "The answer is 202 at once, or, with Prefer: wait=N, what became of the registration by then. 202 after a wait means that the outcome is not known yet: it is neither granted nor refused.",
 		DefaultStatus: http.StatusAccepted,
 		Responses: b.answers("", malformedRecord, malformedRequest, crossOrigin, requestTimeout, contentTooLarge, recordTooLarge, mediaType,
-			recordRefused, registrationRefused, registrationLapsed, keyReused, invalidParameter, busy),
+			recordRefused, registrationRefused, registrationLapsed, keyReused, invalidParameter, busy, backlogFull),
 	}, s.postRecord)
 	b.records()
 	huma.Register(b.api, huma.Operation{

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"signalbox.dev/signalbox/envelope"
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/chain"
@@ -21,7 +23,7 @@ import (
 // Fusion is the authority's side of the fusion nodes.
 type Fusion interface {
 	Submissions(ctx context.Context, most int, fn func(context.Context, []fusion.Delivery) error) error
-	Publish(ctx context.Context, decisions ...flow.Decision) error
+	PublishAgain(ctx context.Context, round string, decisions ...flow.Decision) error
 	Anchors(ctx context.Context, most int, fn func(context.Context, []fusion.AnchorDelivery) error) error
 }
 
@@ -69,6 +71,7 @@ type Authority struct {
 	name     profile.Pseudonym
 	profiles map[string]profile.Profile
 	cpu      chan struct{} // bounds opening and proving to the cores
+	flights  singleflight.Group
 }
 
 // New prepares an authority on its node of the chain; nothing runs before Run.
@@ -131,31 +134,29 @@ func (a *Authority) Run(ctx context.Context) error {
 // serve answers one batch: each submission on its own, so that one that fails
 // is delivered again without holding up the others' answers.
 func (a *Authority) serve(ctx context.Context, batch []fusion.Delivery) error {
-	decisions := make([]*flow.Decision, len(batch))
+	replies := make([]reply, len(batch))
 	errs := make([]error, len(batch))
 	var wg sync.WaitGroup
 	for i, d := range batch {
-		wg.Go(func() { decisions[i], errs[i] = a.answer(ctx, d) })
+		wg.Go(func() { replies[i], errs[i] = a.once(ctx, d) })
 	}
 	wg.Wait()
-	var answers []flow.Decision
-	for _, d := range decisions {
-		if d != nil {
-			answers = append(answers, *d)
-		}
-	}
-	if err := a.publish(ctx, answers...); err != nil {
-		return fmt.Errorf("publishing %d decisions: %w", len(answers), err)
+	if err := a.reply(ctx, replies); err != nil {
+		return err
 	}
 	return errors.Join(errs...)
 }
 
-// publish is the fourth write of the order of writes.
-func (a *Authority) publish(ctx context.Context, answers ...flow.Decision) error {
+// publish is the fourth write of the order of writes. A round that is not empty
+// makes messages of their own of decisions that were published before.
+func (a *Authority) publish(ctx context.Context, round string, answers ...flow.Decision) error {
+	if len(answers) == 0 {
+		return nil
+	}
 	if err := fault.Before(fault.Answer); err != nil {
 		return err
 	}
-	if err := a.fusion.Publish(ctx, answers...); err != nil {
+	if err := a.fusion.PublishAgain(ctx, round, answers...); err != nil {
 		return err
 	}
 	return fault.After(fault.Answer)

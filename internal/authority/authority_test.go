@@ -62,7 +62,7 @@ func (l *line) Anchors(ctx context.Context, _ int, fn func(context.Context, []fu
 	}
 }
 
-func (l *line) Publish(_ context.Context, decisions ...flow.Decision) error {
+func (l *line) PublishAgain(_ context.Context, _ string, decisions ...flow.Decision) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, d := range decisions {

@@ -53,7 +53,7 @@ func (a *Authority) answerResolved(ctx context.Context, tx flow.Hash) error {
 	if err != nil {
 		return err
 	}
-	if err := a.publish(ctx, *answer); err != nil {
+	if err := a.publish(ctx, "", *answer); err != nil {
 		// Nothing is lost: the platform goes on asking, and is answered alike.
 		a.cfg.Logger.Warn("could not publish a resolved hold", "transaction", tx, "error", err)
 	}

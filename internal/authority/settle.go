@@ -11,26 +11,28 @@ import (
 	"signalbox.dev/signalbox/internal/fusion"
 )
 
-// answer brings one submission to its decision. It gives nil for one that can't
+// answer brings one submission to its decision. It gives none for one that can't
 // be attributed to anyone. An error means that there is no answer yet: the
 // submission is delivered again.
-func (a *Authority) answer(ctx context.Context, d fusion.Delivery) (*flow.Decision, error) {
+func (a *Authority) answer(ctx context.Context, d fusion.Delivery) (reply, error) {
 	h, err := d.Submission.Open()
 	if err != nil {
 		a.cfg.Logger.Warn("dropped a submission with a malformed header", "platform", d.Platform, "error", err)
-		return nil, nil
+		return reply{}, nil
 	}
 	var checked error
 	a.compute(func() { checked = a.chain.Check(d.Submission) })
 	switch {
 	case errors.Is(checked, chain.ErrKnown):
-		return a.again(h)
+		again, err := a.again(h)
+		return reply{again, true}, err
 	case errors.Is(checked, chain.ErrSender), errors.Is(checked, chain.ErrConflict), errors.Is(checked, chain.ErrRefused):
-		return a.reject(h, checked), nil
+		return reply{a.reject(h, checked), true}, nil
 	case checked != nil:
-		return nil, checked
+		return reply{}, checked
 	}
-	return a.submit(ctx, h, d.Submission)
+	decision, err := a.submit(ctx, h, d.Submission)
+	return reply{decision, false}, err
 }
 
 // again repeats the decision that a submission got before: a replay or a resend

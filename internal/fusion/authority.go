@@ -97,9 +97,16 @@ func anchorBatch(r Route, data []byte) (AnchorDelivery, error) {
 // can't be published, ever, and that all others are stored. After any other
 // error it is unknown which are stored: publish all again.
 func (a *AuthoritySide) Publish(ctx context.Context, list ...flow.Decision) error {
+	return a.PublishAgain(ctx, "", list...)
+}
+
+// PublishAgain is Publish for decisions that were published before and that
+// their platform lacks, as it seems: what was published under another round is no
+// repetition, whatever DuplicateWindow says. Round "" is Publish.
+func (a *AuthoritySide) PublishAgain(ctx context.Context, round string, list ...flow.Decision) error {
 	var unfit error
 	for part := range slices.Chunk(list, publishWindow) {
-		err := a.publish(ctx, part)
+		err := a.publish(ctx, round, part)
 		if err != nil && !final(err) {
 			return fmt.Errorf("publishing decisions: %w", err)
 		}
@@ -114,11 +121,11 @@ func (a *AuthoritySide) Publish(ctx context.Context, list ...flow.Decision) erro
 func final(err error) bool { return errors.Is(err, ErrNoRoute) || errors.Is(err, ErrMalformed) }
 
 // publish sends them all, then waits for all.
-func (a *AuthoritySide) publish(ctx context.Context, list []flow.Decision) error {
+func (a *AuthoritySide) publish(ctx context.Context, round string, list []flow.Decision) error {
 	var unfit error
 	var acks []jetstream.PubAckFuture
 	for _, d := range list {
-		ack, leave, err := a.send(ctx, d)
+		ack, leave, err := a.send(ctx, round, d)
 		if final(err) {
 			unfit = err
 			continue
@@ -142,7 +149,7 @@ func (a *AuthoritySide) publish(ctx context.Context, list []flow.Decision) error
 }
 
 // send hands d to its node and does not wait for its stream.
-func (a *AuthoritySide) send(ctx context.Context, d flow.Decision) (ack jetstream.PubAckFuture, leave func(), err error) {
+func (a *AuthoritySide) send(ctx context.Context, round string, d flow.Decision) (ack jetstream.PubAckFuture, leave func(), err error) {
 	r := Route{Platform: d.Platform, Business: d.Business}
 	n, err := a.directory.node(r)
 	if err != nil {
@@ -156,7 +163,11 @@ func (a *AuthoritySide) send(ctx context.Context, d flow.Decision) (ack jetstrea
 		return nil, nil, err
 	}
 	m := &nats.Msg{Subject: subject(decisions, r), Data: data}
-	ack, err = n.authority.js.PublishMsgAsync(m, jetstream.WithMsgID(d.ID.String()+"/"+d.Tx.String()+"/"+string(d.Verdict)))
+	id := d.ID.String() + "/" + d.Tx.String() + "/" + string(d.Verdict)
+	if round != "" {
+		id += "/" + round
+	}
+	ack, err = n.authority.js.PublishMsgAsync(m, jetstream.WithMsgID(id))
 	if err != nil {
 		leave()
 		return nil, nil, fmt.Errorf("decision on %s: %w", d.ID, err)

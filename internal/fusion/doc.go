@@ -44,10 +44,10 @@
 // A submission, a decision (submission id, transaction, verdict) and a batch of
 // anchors are each stored once within DuplicateWindow: repeating one sooner
 // succeeds and stores nothing. The window is there for the sender whose
-// acknowledgement got lost. It also swallows what an outbox sends again sooner
-// because no decision came; what it sends again later goes through (repeating
-// does not make the window longer). A restart of the node forgets the ids of
-// messages that were done with by then.
+// acknowledgement got lost, and for nothing else: it is finite, and a restart of
+// the node forgets the ids of messages that were done with by then. What is sent
+// again because no answer came is a message of its own (Resubmit, PublishAgain),
+// and that a submission counts once is the supervision chain's to see to.
 //
 // # What is bounded, and what happens there
 //

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -33,6 +34,15 @@ type PlatformSide struct {
 // stream. ErrBusy says try later. After any other error it is unknown whether
 // the stream has s: submit it again.
 func (p *PlatformSide) Submit(ctx context.Context, s flow.Submission) error {
+	return p.Resubmit(ctx, s, 0)
+}
+
+// Resubmit is Submit for a submission that nodes took attempt times before and
+// that has no decision all the same. Each attempt after the first is a message of
+// its own, so that DuplicateWindow swallows a repetition of the same attempt and
+// never one that is needed; that a submission counts once is the supervision
+// chain's to see to. Attempt 0 is Submit.
+func (p *PlatformSide) Resubmit(ctx context.Context, s flow.Submission, attempt int) error {
 	h, err := s.Open()
 	if err != nil {
 		return fmt.Errorf("submitting: %w: %w; the platform must make the submission anew", ErrMalformed, err)
@@ -40,7 +50,11 @@ func (p *PlatformSide) Submit(ctx context.Context, s flow.Submission) error {
 	if h.Platform != p.id {
 		return fmt.Errorf("submitting %s: %w: %s, not %s", h.ID, ErrNotYours, h.Platform, p.id)
 	}
-	if err := p.push(ctx, submissions, h.Business, h.ID.String(), s); err != nil {
+	id := h.ID.String()
+	if attempt > 0 {
+		id += "/" + strconv.Itoa(attempt)
+	}
+	if err := p.push(ctx, submissions, h.Business, id, s); err != nil {
 		return fmt.Errorf("submitting %s: %w", h.ID, err)
 	}
 	return nil

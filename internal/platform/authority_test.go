@@ -47,6 +47,7 @@ type authority struct {
 	granted   map[flow.Hash][]flow.Step // in order; zero for enrolments
 	anchors   map[flow.Hash]string
 	pushes    int
+	attempts  []int // of each push
 	problems  []string
 	queue     []flow.Decision
 	available chan struct{}
@@ -65,12 +66,13 @@ func newAuthority(tb testing.TB, w *world) *authority {
 	}
 }
 
-// Submit implements outbox.Transport.
-func (a *authority) Submit(ctx context.Context, s flow.Submission) error {
+// Resubmit implements outbox.Transport.
+func (a *authority) Resubmit(ctx context.Context, s flow.Submission, attempt int) error {
 	return a.faults.at(ctx, "submit", func() error {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.pushes++
+		a.attempts = append(a.attempts, attempt)
 		d, err := a.decide(s)
 		if err != nil {
 			a.problems = append(a.problems, err.Error())

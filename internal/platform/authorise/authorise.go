@@ -89,7 +89,7 @@ func (m *Module) Register(ctx context.Context, in Input) (Registration, error) {
 	} else if f != nil {
 		return m.existing(ctx, a, *f)
 	}
-	p, err := m.cfg.Outbox.Prepare(outbox.Intent{Step: flow.Register, Payload: rec.Canonical, To: m.cfg.Sealer.Own()})
+	p, err := m.cfg.Outbox.Prepare(ctx, outbox.Intent{Step: flow.Register, Payload: rec.Canonical, To: m.cfg.Sealer.Own()})
 	if err != nil {
 		return Registration{}, fmt.Errorf("registering a record: %w", err)
 	}

@@ -36,8 +36,12 @@ func (p Prepared) ID() flow.ID {
 }
 
 // Prepare seals an intent. It is apart from Do because sealing takes
-// milliseconds in suite intl, and the database has one writer.
-func (o *Outbox) Prepare(in Intent) (Prepared, error) {
+// milliseconds in suite intl, and the database has one writer. When the backlog
+// is full it seals nothing: ErrFull.
+func (o *Outbox) Prepare(ctx context.Context, in Intent) (Prepared, error) {
+	if err := o.room(ctx, o.cfg.Store.DB()); err != nil {
+		return Prepared{}, err
+	}
 	sealed, err := o.cfg.Sealer.Seal(sealing.Draft{Step: in.Step, Flow: in.Flow, Actor: in.Actor, Payload: in.Payload, To: in.To})
 	if err != nil {
 		return Prepared{}, err
@@ -66,7 +70,7 @@ func (o *Outbox) Prepare(in Intent) (Prepared, error) {
 // Do stores the intent in one transaction with what fn writes before it, and
 // sees to its being pushed. fn may be nil; its error undoes everything. A step
 // that can't follow on where the flow stands is flow.ErrOutOfOrder, a flow with
-// an undecided intent ErrInFlight; neither is sent anywhere.
+// an undecided intent ErrInFlight, a full backlog ErrFull; none is sent anywhere.
 func (o *Outbox) Do(ctx context.Context, p Prepared, fn func(context.Context, bun.Tx) error) (flow.ID, error) {
 	if err := fault.Before(fault.Intent); err != nil {
 		return flow.ID{}, err
@@ -93,6 +97,9 @@ func (o *Outbox) Do(ctx context.Context, p Prepared, fn func(context.Context, bu
 // commit. Do does both.
 func (o *Outbox) Intend(ctx context.Context, tx bun.Tx, p Prepared) error {
 	r := p.row
+	if err := o.room(ctx, tx); err != nil {
+		return err
+	}
 	if err := place(ctx, tx, &r); err != nil {
 		return err
 	}
@@ -105,6 +112,33 @@ func (o *Outbox) Intend(ctx context.Context, tx bun.Tx, p Prepared) error {
 		At: o.now(), Kind: event.Submitted, Flow: r.Flow, Ref: r.Ref, Step: r.Step, Party: r.Actor,
 	})
 }
+
+// room is where back-pressure begins: while the fusion node, the authority or the
+// business chain is away, what waits for them grows to Pace.Backlog and no
+// further. The count is kept by the database itself, so that looking is cheap
+// and exact within tx. What is held waits for an officer, not for a machine, and
+// doesn't count: a full docket must not stop those who are on no list.
+func (o *Outbox) room(ctx context.Context, db bun.IDB) error {
+	waiting, err := backlog(ctx, db)
+	if err != nil {
+		return err
+	}
+	if waiting >= o.cfg.Pace.Backlog {
+		return fmt.Errorf("%w: %d steps wait for an answer", ErrFull, waiting)
+	}
+	return nil
+}
+
+func backlog(ctx context.Context, db bun.IDB) (int, error) {
+	var waiting int
+	if err := db.NewSelect().Table("outbox_backlog").Column("waiting").Scan(ctx, &waiting); err != nil {
+		return 0, fmt.Errorf("reading the backlog: %w", err)
+	}
+	return waiting, nil
+}
+
+// Backlog is how many intents wait for a decision or for the business chain.
+func (o *Outbox) Backlog(ctx context.Context) (int, error) { return backlog(ctx, o.cfg.Store.DB()) }
 
 // place finds the intent's flow and makes sure that the step may come now.
 func place(ctx context.Context, tx bun.Tx, r *row) error {

@@ -57,7 +57,7 @@ func (o *Outbox) keep(ctx context.Context, id string) {
 	o.cfg.Logger.Warn("storing on the business chain", "id", id, "step", r.Step, "err", err)
 	o.write(ctx, "noting an attempt", func(ctx context.Context, tx bun.Tx) error {
 		_, err := tx.NewUpdate().Model((*row)(nil)).Set("attempts = attempts + 1").Set("error = ?", err.Error()).
-			Set("next_at = ?", now.Add(backoff(o.cfg.Pace.Retry, o.cfg.Pace.Longest, r.Attempts+1)).UnixMilli()).
+			Set("next_at = ?", now.Add(backoff(o.cfg.Pace.Retry, o.cfg.Pace.Longest, r.Attempts-r.Accepted+1)).UnixMilli()).
 			Where("id = ?", id).Where("state = ?", Granted).Exec(ctx)
 		return err
 	})

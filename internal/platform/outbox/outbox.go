@@ -21,9 +21,11 @@ import (
 // Transport is the platform's side of the fusion node (R1.3). Implementations
 // are safe for concurrent use.
 type Transport interface {
-	// Submit pushes s. When it returns nil the node has it; it may still be
-	// lost, so it is pushed again until decided. The id makes that once.
-	Submit(ctx context.Context, s flow.Submission) error
+	// Resubmit pushes s, which nodes took attempt times before. When it returns
+	// nil the node has it; it may still be lost, so it is pushed again until
+	// decided. The same attempt twice may be stored once, a later attempt never
+	// counts as a repetition; the supervision chain decides an id once.
+	Resubmit(ctx context.Context, s flow.Submission, attempt int) error
 	// Anchor reports where granted records stand. Repeating it is harmless.
 	Anchor(ctx context.Context, business string, anchors []flow.Anchor) error
 	// Decisions calls fn for each decision, at least once, and again until fn
@@ -51,9 +53,10 @@ type Config struct {
 
 // Pace says how much and how often. The zero value is a sensible one.
 type Pace struct {
+	Backlog     int           // intents that may wait for a decision or for the business chain; 0: 10,000
 	Workers     int           // pushes, and puts, in flight at once; 0: 32
 	Retry       time.Duration // before repeating what failed, doubling; 0: 200 ms
-	Resend      time.Duration // before pushing again what was pushed and not decided, doubling; 0: 160 s
+	Resend      time.Duration // before pushing again what was pushed and not decided, doubling; 0: 5 s
 	Longest     time.Duration // between two attempts; 0: 5 min
 	Poll        time.Duration // between two looks for what is due; 0: 250 ms
 	AnchorEvery time.Duration // at most one batch of anchors in this time; 0: 1 s
@@ -80,12 +83,15 @@ func (p Pace) withDefaults() Pace {
 	if p.Workers <= 0 {
 		p.Workers = 32
 	}
+	if p.Backlog <= 0 {
+		p.Backlog = 10_000
+	}
 	for _, d := range []struct {
 		value *time.Duration
 		usual time.Duration
 	}{
 		{&p.Retry, 200 * time.Millisecond},
-		{&p.Resend, 160 * time.Second}, // a fusion node drops repetitions within two minutes
+		{&p.Resend, 5 * time.Second}, // docs/adr/0027
 		{&p.Longest, 5 * time.Minute},
 		{&p.Poll, 250 * time.Millisecond},
 		{&p.AnchorEvery, time.Second},

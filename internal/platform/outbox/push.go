@@ -45,7 +45,7 @@ func (o *Outbox) push(ctx context.Context, id string) {
 		err = fault.Before(fault.Submission)
 	}
 	if err == nil {
-		err = o.cfg.Transport.Submit(ctx, s)
+		err = o.cfg.Transport.Resubmit(ctx, s, r.Accepted)
 	}
 	if err == nil {
 		err = fault.After(fault.Submission)
@@ -54,9 +54,9 @@ func (o *Outbox) push(ctx context.Context, id string) {
 		return
 	}
 	now := o.now()
-	wait := backoff(o.cfg.Pace.Resend, o.cfg.Pace.Longest, r.Attempts+1)
+	wait := backoff(o.cfg.Pace.Resend, o.cfg.Pace.Longest, r.Accepted+1)
 	if err != nil {
-		wait = backoff(o.cfg.Pace.Retry, o.cfg.Pace.Longest, r.Attempts+1)
+		wait = backoff(o.cfg.Pace.Retry, o.cfg.Pace.Longest, r.Attempts-r.Accepted+1)
 		o.cfg.Logger.Warn("pushing to the fusion node", "id", id, "step", r.Step, "err", err)
 	}
 	o.write(ctx, "noting a push", func(ctx context.Context, tx bun.Tx) error {
@@ -67,7 +67,7 @@ func (o *Outbox) push(ctx context.Context, id string) {
 		if err != nil {
 			q = q.Set("error = CASE WHEN state IN (?, ?) THEN ? ELSE error END", Pending, Held, err.Error())
 		} else {
-			q = q.Set("submitted_at = CASE submitted_at WHEN 0 THEN ? ELSE submitted_at END", now.UnixMilli())
+			q = q.Set("accepted = accepted + 1").Set("submitted_at = CASE submitted_at WHEN 0 THEN ? ELSE submitted_at END", now.UnixMilli())
 		}
 		_, err := q.Exec(ctx)
 		return err

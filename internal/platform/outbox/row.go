@@ -35,6 +35,7 @@ var (
 	ErrNotFound = errors.New("no such submission or decision")
 	ErrInFlight = errors.New("another step of this flow is on its way")
 	ErrTooLarge = errors.New("the record is too large for the business chain")
+	ErrFull     = errors.New("too many steps wait for an answer: try again later")
 )
 
 // row is an intent in the database. Times are Unix milliseconds.
@@ -53,7 +54,8 @@ type row struct {
 	Value       []byte // for the business chain; NULL once final
 	Commitment  string
 	Record      string
-	Attempts    int
+	Attempts    int // pushes, and later puts, that were tried
+	Accepted    int // pushes that the fusion node took
 	NextAt      int64
 	Error       string
 	Verdict     flow.Verdict

@@ -153,7 +153,7 @@ func (m *Module) Order(ctx context.Context, r OrderRequest) (flow.ID, error) {
 	if err != nil {
 		return flow.ID{}, fmt.Errorf("ordering %s: %w", r.Flow, err)
 	}
-	p, err := m.cfg.Outbox.Prepare(outbox.Intent{Step: flow.Order, Flow: r.Flow, Actor: r.Producer, Payload: payload, To: producer.Key})
+	p, err := m.cfg.Outbox.Prepare(ctx, outbox.Intent{Step: flow.Order, Flow: r.Flow, Actor: r.Producer, Payload: payload, To: producer.Key})
 	if err != nil {
 		return flow.ID{}, fmt.Errorf("ordering %s: %w", r.Flow, err)
 	}

@@ -63,7 +63,7 @@ func (m *Module) settle(ctx context.Context, b bill, paymentID string, paidAt ti
 	if err != nil {
 		return flow.ID{}, fmt.Errorf("settling %s: %w", b.Flow, err)
 	}
-	p, err := m.cfg.Outbox.Prepare(outbox.Intent{
+	p, err := m.cfg.Outbox.Prepare(ctx, outbox.Intent{
 		Step: flow.Settle, Flow: s.Flow, Actor: s.Producer, Payload: payload,
 		To: m.cfg.Sealer.NetworkKey(), Detail: b.Ref,
 	})
@@ -146,7 +146,7 @@ func (m *Module) Deliver(ctx context.Context, id flow.Hash, producer string) (fl
 	if err != nil {
 		return flow.ID{}, fmt.Errorf("delivering %s: %w", id, err)
 	}
-	p, err := m.cfg.Outbox.Prepare(outbox.Intent{
+	p, err := m.cfg.Outbox.Prepare(ctx, outbox.Intent{
 		Step: flow.Deliver, Flow: id, Actor: producer, Payload: payload, To: m.cfg.Sealer.NetworkKey(),
 	})
 	if err != nil {
@@ -206,8 +206,8 @@ func (m *Module) look(ctx context.Context) error {
 			return ctx.Err()
 		case errors.Is(err, flow.ErrOutOfOrder):
 			err = m.fail(ctx, b) // paid for an order that was replaced
-		case errors.Is(err, ErrNotPaid), errors.Is(err, outbox.ErrInFlight):
-			err = nil
+		case errors.Is(err, ErrNotPaid), errors.Is(err, outbox.ErrInFlight), errors.Is(err, outbox.ErrFull):
+			err = nil // looked at again
 		}
 		if err != nil {
 			m.cfg.Logger.Warn("looking at a payment", "ref", b.Ref, "err", err)

@@ -47,7 +47,7 @@ func (m *Module) Enrol(ctx context.Context, a Application) (flow.ID, error) {
 	if err != nil {
 		return flow.ID{}, fmt.Errorf("enrolling a reviewer: %w", err)
 	}
-	p, err := m.cfg.Outbox.Prepare(outbox.Intent{Step: flow.Enrol, Actor: a.ID, Payload: payload})
+	p, err := m.cfg.Outbox.Prepare(ctx, outbox.Intent{Step: flow.Enrol, Actor: a.ID, Payload: payload})
 	if err != nil {
 		return flow.ID{}, fmt.Errorf("enrolling a reviewer: %w", err)
 	}

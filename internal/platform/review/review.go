@@ -93,7 +93,7 @@ func (m *Module) Request(ctx context.Context, id flow.Hash, reviewer string) (fl
 	if err != nil {
 		return flow.ID{}, fmt.Errorf("asking to review: %w", err)
 	}
-	p, err := m.cfg.Outbox.Prepare(outbox.Intent{Step: flow.ReviewRequest, Flow: id, Actor: reviewer, Payload: payload})
+	p, err := m.cfg.Outbox.Prepare(ctx, outbox.Intent{Step: flow.ReviewRequest, Flow: id, Actor: reviewer, Payload: payload})
 	if err != nil {
 		return flow.ID{}, fmt.Errorf("asking to review: %w", err)
 	}
@@ -180,7 +180,7 @@ func (m *Module) Submit(ctx context.Context, r Result) (flow.ID, error) {
 	if err != nil {
 		return flow.ID{}, fmt.Errorf("submitting a review: %w", err)
 	}
-	p, err := m.cfg.Outbox.Prepare(outbox.Intent{
+	p, err := m.cfg.Outbox.Prepare(ctx, outbox.Intent{
 		Step: flow.ReviewResult, Flow: r.Flow, Actor: r.Reviewer, Payload: payload,
 		To: m.cfg.Sealer.Own(), Detail: string(r.Opinion),
 	})
