@@ -125,15 +125,9 @@ func parseTree(text, origin string) (int64, tlog.Hash, error) {
 // inclusion under its root, and that the leaf is of this log. What the leaf
 // permits is for Admits or the caller to judge.
 func Verify(file []byte, keys Keys, origin string) (Proven, error) {
-	if len(file) > MaxReceipt {
-		return Proven{}, fmt.Errorf("%w: %d bytes, at most %d", ErrReceipt, len(file), MaxReceipt)
-	}
-	var p proof.TLogProof
-	if err := p.Unmarshal(file); err != nil {
-		return Proven{}, fmt.Errorf("%w: %w", ErrReceipt, withoutText(err))
-	}
-	if !bytes.Equal(p.Marshal(), file) {
-		return Proven{}, fmt.Errorf("%w: not in the form of c2sp.org/tlog-proof@v1", ErrReceipt)
+	p, err := parse(file)
+	if err != nil {
+		return Proven{}, err
 	}
 	cp, err := VerifyCheckpoint(p.Checkpoint, keys, origin)
 	if err != nil {
@@ -157,6 +151,35 @@ func Verify(file []byte, keys Keys, origin string) (Proven, error) {
 		return Proven{}, fmt.Errorf("%w: leaf names another supervision chain than %s", ErrReceipt, origin)
 	}
 	return Proven{Leaf: leaf, LeafBytes: p.ExtraData, Index: int64(p.Index), Size: cp.Size, Root: cp.Root, Signers: cp.Signers}, nil
+}
+
+// Claimed reads the leaf that a receipt claims to prove and checks nothing of the
+// proof: good for turning something away early, never for letting it in.
+func Claimed(file []byte) (Leaf, error) {
+	p, err := parse(file)
+	if err != nil {
+		return Leaf{}, err
+	}
+	leaf, err := DecodeLeaf(p.ExtraData)
+	if err != nil {
+		return Leaf{}, fmt.Errorf("%w: %w", ErrReceipt, err)
+	}
+	return leaf, nil
+}
+
+// parse reads the one form that a receipt has.
+func parse(file []byte) (proof.TLogProof, error) {
+	if len(file) > MaxReceipt {
+		return proof.TLogProof{}, fmt.Errorf("%w: %d bytes, at most %d", ErrReceipt, len(file), MaxReceipt)
+	}
+	var p proof.TLogProof
+	if err := p.Unmarshal(file); err != nil {
+		return proof.TLogProof{}, fmt.Errorf("%w: %w", ErrReceipt, withoutText(err))
+	}
+	if !bytes.Equal(p.Marshal(), file) {
+		return proof.TLogProof{}, fmt.Errorf("%w: not in the form of c2sp.org/tlog-proof@v1", ErrReceipt)
+	}
+	return p, nil
 }
 
 // withoutText keeps foreign bytes out of error texts.

@@ -32,6 +32,9 @@ var pure = []string{"flow", "envelope", "receipt", "contract", "profile"}
 // impure are imports that no pure package takes: effects come in as arguments.
 var impure = []string{"context", "log", "log/slog", "net", "net/http", "os", "database/sql"}
 
+// adapters are what roles never import: they are given one.
+var adapters = []string{module + "/ledger/memory", module + "/ledger/embedded", module + "/ledger/remote"}
+
 // law is read from the most specific path that matches a package.
 var law = map[string]rule{
 	"flow":     {forbid: impure},
@@ -46,6 +49,7 @@ var law = map[string]rule{
 	"ledger/ledgertest": {allow: with(pure, "ledger")},
 	"ledger/memory":     {allow: with(pure, "ledger")},
 	"ledger/embedded":   {allow: with(pure, "ledger", "internal/comet", "internal/fault")},
+	"ledger/remote":     {allow: with(pure, "ledger")},
 
 	"internal/comet":           {allow: nil},
 	"internal/fault":           {allow: nil},
@@ -56,9 +60,9 @@ var law = map[string]rule{
 	"internal/authority":       {allow: with(pure, "internal/fusion", "internal/chain", "internal/fault")},
 	"internal/oversight":       {allow: with(pure, "internal/chain")},
 	"internal/store":           {allow: pure},
-	"internal/platform":        {allow: with(pure, "ledger", "internal/fusion", "internal/fault", "internal/store", "internal/platform"), forbid: []string{module + "/ledger/memory", module + "/ledger/embedded"}},
-	"internal/api":             {allow: with(pure, "ledger", "internal/platform"), forbid: []string{module + "/ledger/memory", module + "/ledger/embedded"}},
-	"internal/audit":           {allow: with(pure, "ledger"), forbid: []string{module + "/ledger/memory", module + "/ledger/embedded"}},
+	"internal/platform":        {allow: with(pure, "ledger", "internal/fusion", "internal/fault", "internal/store", "internal/platform"), forbid: adapters},
+	"internal/api":             {allow: with(pure, "ledger", "internal/platform"), forbid: adapters},
+	"internal/audit":           {allow: with(pure, "ledger"), forbid: adapters},
 	"internal/sandbox":         {allow: with(pure, "internal/platform")},
 	"internal/config":          {allow: pure},
 	"internal/party":           {allow: []string{""}, forbid: []string{module + "/cmd", module + "/internal/system"}}, // wiring of one role each
