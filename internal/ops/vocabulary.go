@@ -1,0 +1,102 @@
+package ops
+
+// The names of the figures. Prometheus's rules: seconds and bytes, _total for
+// what only grows.
+const (
+	PartUnread = "signalbox_part_unread"
+
+	OutboxSteps      = "signalbox_outbox_steps"
+	OutboxOldest     = "signalbox_outbox_oldest_seconds"
+	OutboxUnanchored = "signalbox_outbox_unanchored"
+	LinkUp           = "signalbox_link_up"
+
+	ChainHeight    = "signalbox_chain_height"
+	ChainDecisions = "signalbox_chain_log_size"
+	Decisions      = "signalbox_decisions_total"
+	HoldsOpen      = "signalbox_holds_open"
+
+	FusionBacklog   = "signalbox_fusion_backlog"
+	FusionOldest    = "signalbox_fusion_oldest_seconds"
+	FusionMalformed = "signalbox_fusion_malformed_total"
+	FusionPaused    = "signalbox_fusion_paused"
+	FusionSetAside  = "signalbox_fusion_quarantined"
+
+	LedgerRecords   = "signalbox_ledger_records"
+	LedgerLinks     = "signalbox_ledger_connections"
+	LedgerPutting   = "signalbox_ledger_puts_in_hand"
+	LedgerFollowing = "signalbox_ledger_followers"
+	LedgerStrangers = "signalbox_ledger_strangers_total"
+
+	Findings = "signalbox_reconciler_findings"
+	Mended   = "signalbox_reconciler_mended_total"
+)
+
+// Metric is a figure's place in the vocabulary.
+type Metric struct {
+	Name    string
+	Role    string // who gives it: "platform", "authority", "fusion", "ledger", or "every role"
+	Labels  []string
+	Counter bool   // it only grows while the process lives; otherwise it is what is now
+	En, Zh  string // what it counts
+	Look    string // when an operator should look into it, in English; empty: it is background
+}
+
+// Vocabulary is every figure that Signalbox itself gives, in the order of docs/operations.md.
+func Vocabulary() []Metric {
+	var out []Metric
+	for _, part := range [][]Metric{common(), platform(), authority(), fusion(), ledger()} {
+		out = append(out, part...)
+	}
+	return out
+}
+
+func common() []Metric {
+	return []Metric{
+		{Name: PartUnread, Role: "every role", Labels: []string{"part"}, En: "1 while a part could not be asked for its figures.", Zh: "某部分的指标无法读取时为 1。", Look: "1 for minutes"},
+		{Name: LinkUp, Role: "every role", Labels: []string{"peer"}, En: "1 while the link to another party stands.", Zh: "与对方的连接正常时为 1。", Look: "0 for a minute"},
+	}
+}
+
+func platform() []Metric {
+	const role = "platform"
+	return []Metric{
+		{Name: OutboxSteps, Role: role, Labels: []string{"state"}, En: "Steps in the outbox by state: pending, held, granted.", Zh: "发件箱中各状态的环节数。", Look: "pending or granted grows without falling"},
+		{Name: OutboxOldest, Role: role, Labels: []string{"state"}, En: "Age of the oldest step in that state, in seconds; 0 where there is none.", Zh: "该状态下最早环节的等待秒数，没有则为 0。", Look: "pending or granted over 60"},
+		{Name: OutboxUnanchored, Role: role, En: "Records on the business chain whose place was not reported to the supervision chain yet.", Zh: "已上业务链但尚未向监管链报告位置的记录数。", Look: "grows without falling"},
+		{Name: Findings, Role: role, Labels: []string{"kind"}, En: "What the reconciler found different now, by kind.", Zh: "对账程序当前发现的不一致，按种类。", Look: "over 0 after a pass"},
+		{Name: Mended, Role: role, Labels: []string{"kind"}, Counter: true, En: "What the reconciler mended, by kind.", Zh: "对账程序已修复的不一致，按种类。"},
+	}
+}
+
+func authority() []Metric {
+	const role = "authority"
+	return []Metric{
+		{Name: ChainHeight, Role: role, En: "The supervision chain's last committed block.", Zh: "监管链最新区块高度。", Look: "stands still while a fusion node's submissions grow"},
+		{Name: ChainDecisions, Role: role, En: "Decisions in the supervision chain's log.", Zh: "监管链日志中的决定数。"},
+		{Name: Decisions, Role: role, Labels: []string{"verdict"}, Counter: true, En: "Decisions by verdict since the process began.", Zh: "进程启动以来各类决定数。", Look: "refused jumps"},
+		{Name: HoldsOpen, Role: role, En: "Submissions that wait for an officer.", Zh: "等待监管人员处理的挂起数。", Look: "grows over a day"},
+	}
+}
+
+func fusion() []Metric {
+	const role = "fusion"
+	route := []string{"platform", "business", "stream"}
+	return []Metric{
+		{Name: FusionBacklog, Role: role, Labels: route, En: "Messages that nobody has done with, by stream: submissions, decisions, anchors.", Zh: "尚未处理完的消息数，按消息流。", Look: "grows without falling"},
+		{Name: FusionOldest, Role: role, Labels: route, En: "Age of the oldest of them, in seconds; 0 where there is none.", Zh: "其中最早消息的等待秒数，没有则为 0。", Look: "submissions over 60"},
+		{Name: FusionMalformed, Role: role, Counter: true, En: "Stored messages that could not be read and were discarded.", Zh: "无法读取而丢弃的消息数。", Look: "over 0: the disk"},
+		{Name: FusionPaused, Role: role, Labels: []string{"platform", "step"}, En: "1 where an operator has paused a platform or a step.", Zh: "被运维人员暂停的平台或环节为 1。", Look: "longer than meant"},
+		{Name: FusionSetAside, Role: role, Labels: []string{"platform"}, En: "Messages in quarantine.", Zh: "隔离中的消息数。", Look: "over 0"},
+	}
+}
+
+func ledger() []Metric {
+	const role = "ledger"
+	return []Metric{
+		{Name: LedgerRecords, Role: role, En: "Records on the business chain.", Zh: "业务链上的记录数。"},
+		{Name: LedgerLinks, Role: role, En: "Open connections.", Zh: "打开的连接数。", Look: "at its limit of 256"},
+		{Name: LedgerPutting, Role: role, Labels: []string{"peer"}, En: "Puts in hand.", Zh: "正在处理的写入数。", Look: "at its limit of 256"},
+		{Name: LedgerFollowing, Role: role, Labels: []string{"peer"}, En: "Followers.", Zh: "正在跟随的客户端数。"},
+		{Name: LedgerStrangers, Role: role, Counter: true, En: "Handshakes of keys that are not in the configuration.", Zh: "未登记公钥的连接尝试次数。", Look: "over 0: a pin is wrong, or somebody tries"},
+	}
+}
