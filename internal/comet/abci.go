@@ -14,8 +14,9 @@ import (
 // abciApp presents an Application to CometBFT, and adds the clock.
 type abciApp struct {
 	abci.BaseApplication
-	app Application
-	now func() time.Time
+	app   Application
+	now   func() time.Time
+	admit func(id string) error // nil: nobody
 
 	mu   sync.Mutex
 	last time.Time // guarded by mu; time of the last block with transactions
@@ -102,7 +103,7 @@ func (a *abciApp) acceptable(at time.Time) bool {
 }
 
 func (a *abciApp) FinalizeBlock(_ context.Context, r *abci.RequestFinalizeBlock) (*abci.ResponseFinalizeBlock, error) {
-	results, hash, err := execute(a.app, r.Height, r.Txs)
+	done, err := execute(a.app, r.Height, r.Txs, votes(r.DecidedLastCommit))
 	if err != nil {
 		return nil, a.failed(fmt.Sprintf("block %d", r.Height), err)
 	}
@@ -111,7 +112,7 @@ func (a *abciApp) FinalizeBlock(_ context.Context, r *abci.RequestFinalizeBlock)
 		a.last = at
 		a.mu.Unlock()
 	}
-	return &abci.ResponseFinalizeBlock{TxResults: results, AppHash: hash}, nil
+	return &abci.ResponseFinalizeBlock{TxResults: done.results, AppHash: done.hash, ValidatorUpdates: done.updates}, nil
 }
 
 func (a *abciApp) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit, error) {
@@ -157,19 +158,25 @@ func (a *abciApp) failure() error {
 	return a.err
 }
 
-// execute gives a block to the application, clock taken off, and returns
-// CometBFT's results for all of the block's transactions, clock included.
-func execute(app Application, height int64, txs [][]byte) ([]*abci.ExecTxResult, []byte, error) {
+// executed is what a block came to, as CometBFT takes it.
+type executed struct {
+	results []*abci.ExecTxResult // of all the block's transactions, clock included
+	hash    []byte
+	updates []abci.ValidatorUpdate
+}
+
+// execute gives a block to the application, clock taken off.
+func execute(app Application, height int64, txs [][]byte, voted []Voted) (executed, error) {
 	at, own, err := splitClock(txs)
 	if err != nil {
-		return nil, nil, err
+		return executed{}, err
 	}
-	out, err := app.Finalize(Block{Height: height, Time: at, Txs: own})
+	out, err := app.Finalize(Block{Height: height, Time: at, Txs: own, Voted: voted})
 	if err != nil {
-		return nil, nil, err
+		return executed{}, err
 	}
 	if len(out.Results) != len(own) {
-		return nil, nil, fmt.Errorf("%d results for %d transactions", len(out.Results), len(own))
+		return executed{}, fmt.Errorf("%d results for %d transactions", len(out.Results), len(own))
 	}
 	results := make([]*abci.ExecTxResult, 0, len(txs))
 	if len(txs) > 0 {
@@ -178,5 +185,5 @@ func execute(app Application, height int64, txs [][]byte) ([]*abci.ExecTxResult,
 	for _, r := range out.Results {
 		results = append(results, &abci.ExecTxResult{Code: r.Code, Log: r.Log, Data: r.Data})
 	}
-	return results, out.AppHash, nil
+	return executed{results, out.AppHash, updates(out.Validators)}, nil
 }

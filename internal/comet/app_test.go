@@ -83,12 +83,28 @@ func (a *register) Finalize(b Block) (Outcome, error) {
 		a.told[string(tx)] = code
 		out.Results = append(out.Results, Result{Code: code})
 	}
+	out.Validators = seats(b.Txs)
 	if len(b.Txs) > 0 {
+		for _, v := range b.Voted {
+			fmt.Fprintf(sum, "%x %d %t\n", v.Address, v.Power, v.Signed)
+		}
 		out.AppHash = sum.Sum(nil)
 		a.times = append(a.times, b.Time)
 	}
 	a.next = Position{Height: b.Height, AppHash: out.AppHash}
 	return out, nil
+}
+
+// seats reads the changes of validators from transactions "seat KEY POWER".
+func seats(txs [][]byte) []Validator {
+	var all []Validator
+	for _, tx := range txs {
+		var v Validator
+		if n, _ := fmt.Sscanf(string(tx), "seat %x %d", &v.Key, &v.Power); n == 2 {
+			all = append(all, v)
+		}
+	}
+	return all
 }
 
 func (a *register) Commit() error {

@@ -55,12 +55,18 @@ type Block struct {
 	// transactions, since nothing may happen in one.
 	Time time.Time
 	Txs  [][]byte
+	// Voted are the validators of the block before, in the order of its set, and
+	// whether this block carries their votes; none in the first block.
+	Voted []Voted
 }
 
 // Outcome is what a block's execution came to.
 type Outcome struct {
 	Results []Result // one for each of Block.Txs, in order
 	AppHash []byte   // of the whole state; the same as before when nothing changed
+	// Validators whose power changes, of the block after the next on. Only
+	// changes, and never all to 0.
+	Validators []Validator
 }
 
 // Result is a transaction's outcome. Code and Data are part of the next block's

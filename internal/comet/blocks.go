@@ -10,6 +10,7 @@ import (
 	"time"
 
 	cmtjson "github.com/cometbft/cometbft/libs/json"
+	sm "github.com/cometbft/cometbft/state"
 	"github.com/cometbft/cometbft/store"
 	"github.com/cometbft/cometbft/types"
 )
@@ -27,6 +28,7 @@ type Stored struct {
 // its first block (fsck). Nothing on disk is changed. Not safe for concurrent use.
 type Blocks struct {
 	store   *store.BlockStore
+	state   sm.Store // of the validators at each height
 	genesis *types.GenesisDoc
 	dbs     []KV
 	lock    *os.File
@@ -69,6 +71,7 @@ func (b *Blocks) open(dir string) (err error) {
 		return fmt.Errorf("reading genesis: %w", err)
 	}
 	b.store = store.NewBlockStore(b.dbs[0])
+	b.state = sm.NewStore(b.dbs[1], sm.StoreOptions{})
 	return nil
 }
 
@@ -98,11 +101,12 @@ func (b *Blocks) Height() int64 { return b.store.Height() }
 
 // Verify checks every stored block, from the lowest on, and calls visit for each
 // that holds: its parts and transactions against its header, its header against
-// the block before, and the validators' signatures on it. The validators are
-// those of the genesis. It stops at the first that does not hold, or when visit
+// the block before, and the validators' signatures on it. The first validators
+// are those of the genesis; every change of them stands in the header before it,
+// which those before have signed. It stops at the first that does not hold, or when visit
 // fails, and returns that.
 func (b *Blocks) Verify(ctx context.Context, visit func(Stored) error) error {
-	return b.verify(ctx, func(raw *types.Block) error {
+	return b.verify(ctx, func(raw *types.Block, _ *types.ValidatorSet) error {
 		s, err := stored(raw)
 		if err != nil {
 			return fmt.Errorf("block %d: %w", raw.Height, err)
@@ -111,21 +115,33 @@ func (b *Blocks) Verify(ctx context.Context, visit func(Stored) error) error {
 	})
 }
 
-func (b *Blocks) verify(ctx context.Context, visit func(*types.Block) error) error {
+// verify calls visit with each block and the validators who signed the one before.
+func (b *Blocks) verify(ctx context.Context, visit func(*types.Block, *types.ValidatorSet) error) error {
 	set, err := b.validators()
 	if err != nil {
 		return err
 	}
 	var before *types.BlockID
 	var last time.Time
+	next := set.Hash()
+	if b.Base() > b.genesis.InitialHeight { // pruned: the oldest header is where belief begins
+		if next, err = b.oldest(); err != nil {
+			return err
+		}
+	}
 	for h := b.Base(); h > 0 && h <= b.Height(); h++ {
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		signed := set
+		if set, err = b.validatorsAt(h, next, set); err != nil {
+			return fmt.Errorf("block %d: %w", h, err)
 		}
 		block, id, err := b.check(h, set, before)
 		if err != nil {
 			return fmt.Errorf("block %d: %w", h, err)
 		}
+		next = block.NextValidatorsHash
 		if at, _, _ := splitClock(block.Txs.ToSliceOfBytes()); !at.IsZero() {
 			if !at.After(last) {
 				return fmt.Errorf("block %d: its clock goes back", h)
@@ -133,11 +149,37 @@ func (b *Blocks) verify(ctx context.Context, visit func(*types.Block) error) err
 			last = at
 		}
 		before = &id
-		if err := visit(block); err != nil {
+		if err := visit(block, signed); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// validatorsAt finds the validators with a hash among those that were there
+// before and those that the node keeps for the height.
+func (b *Blocks) validatorsAt(h int64, hash []byte, before *types.ValidatorSet) (*types.ValidatorSet, error) {
+	if bytes.Equal(before.Hash(), hash) {
+		return before, nil
+	}
+	set, err := b.state.LoadValidators(h)
+	if err != nil {
+		return nil, fmt.Errorf("reading its validators: %w", err)
+	}
+	if !bytes.Equal(set.Hash(), hash) {
+		return nil, errors.New("the validators that the node keeps for it are others than the header before names")
+	}
+	return set, nil
+}
+
+// oldest is the hash of the validators of the oldest stored block.
+func (b *Blocks) oldest() (hash []byte, err error) {
+	defer recovered(&err, "oldest block")
+	m := b.store.LoadBlockMeta(b.Base())
+	if m == nil {
+		return nil, ErrNoBlock
+	}
+	return m.Header.ValidatorsHash, nil
 }
 
 func (b *Blocks) validators() (*types.ValidatorSet, error) {
@@ -172,7 +214,7 @@ func (b *Blocks) check(h int64, set *types.ValidatorSet, before *types.BlockID) 
 	case block.ChainID != b.genesis.ChainID:
 		return nil, id, errors.New("header names another chain")
 	case !bytes.Equal(block.ValidatorsHash, set.Hash()):
-		return nil, id, errors.New("header names other validators than the genesis")
+		return nil, id, errors.New("header names other validators than the genesis or the block before")
 	case before != nil && !block.LastBlockID.Equals(*before):
 		return nil, id, fmt.Errorf("does not follow on the stored block %d", h-1)
 	case h == b.genesis.InitialHeight && !block.LastBlockID.IsZero():

@@ -25,6 +25,11 @@ type Config struct {
 	// GenesisTime is the chain's beginning; the default is Now.
 	GenesisTime time.Time
 
+	// Validators vote from the beginning; none is this node alone. Used when Dir is
+	// new, where it must be the same on every node.
+	Validators []Validator
+	Network    *Network // nil: this node has no peers
+
 	Logger *slog.Logger     // nil discards; CometBFT's warnings and errors go here, without payloads
 	Now    func() time.Time // the proposer's clock; nil is time.Now
 
@@ -60,7 +65,7 @@ func (c Config) Validate() error {
 	case int64(c.MaxTxBytes)+blockOverhead > c.MaxBlockBytes:
 		return fmt.Errorf("comet config: a transaction of MaxTxBytes (%d) does not fit into a block of MaxBlockBytes (%d)", c.MaxTxBytes, c.MaxBlockBytes)
 	}
-	return nil
+	return errors.Join(c.Network.validate(), validateValidators(c.Validators))
 }
 
 func (c Config) withDefaults() Config {
@@ -90,8 +95,8 @@ func keyFile(dir string) string  { return filepath.Join(dir, "validator-key.json
 func voteFile(dir string) string { return filepath.Join(dir, "data", "validator-state.json") }
 func peerFile(dir string) string { return filepath.Join(dir, "node-key.json") }
 
-// settings are CometBFT's own, chosen for one validator in process: blocks as
-// soon as there is something in them, no RPC, no index, no peers.
+// settings are CometBFT's own: blocks as soon as there is something in them, no
+// RPC, no index; and no peers, unless Network has some.
 func (c Config) settings() *cfg.Config {
 	s := cfg.DefaultConfig().SetRoot(c.Dir)
 	s.Moniker = "signalbox"
@@ -117,5 +122,8 @@ func (c Config) settings() *cfg.Config {
 
 	s.TxIndex.Indexer = "null"
 	s.Storage.DiscardABCIResponses = true
+	if c.Network != nil {
+		c.Network.join(s)
+	}
 	return s
 }

@@ -8,9 +8,9 @@
 // good, and Application.Commit, which makes it durable and tells whoever waits
 // ([Waiters], [Await]).
 //
-// A node has one validator today. Several need listen addresses, peers and a
-// list of validators in the genesis; nothing here stands in the way of that,
-// and the clock of clock.go is checked by every validator already.
+// A node is alone, or one of several (network.go). Who validates is the
+// application's to change, block by block; the clock of clock.go is checked by
+// every validator.
 //
 // Read application.go for what a chain implements, node.go for the node's life,
 // clock.go for where block times come from, blocks.go for reading and checking a

@@ -36,14 +36,14 @@ func (l logger) Info(msg string, kv ...any) {
 func (l logger) Warn(msg string, kv ...any) { l.pass(slog.LevelWarn, msg, kv) }
 
 func (l logger) Error(msg string, kv ...any) {
-	if msg == haltMessage {
-		l.failed(fmt.Errorf("consensus has stopped: %s", short(value(kv, "err"))))
-	}
 	level := slog.LevelError
 	if l.stopping.Load() {
 		level = slog.LevelDebug
 	}
 	l.pass(level, msg, kv)
+	if msg == haltMessage { // after it was logged: the node stops at once
+		l.failed(fmt.Errorf("consensus has stopped: %s", short(value(kv, "err"))))
+	}
 }
 
 func (l logger) With(kv ...any) log.Logger {

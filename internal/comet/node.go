@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	cfg "github.com/cometbft/cometbft/config"
+	"github.com/cometbft/cometbft/crypto/ed25519"
 	"github.com/cometbft/cometbft/node"
 	"github.com/cometbft/cometbft/privval"
 	"github.com/cometbft/cometbft/proxy"
@@ -58,7 +59,7 @@ func New(c Config) (*Node, error) {
 	c = c.withDefaults()
 	return &Node{
 		cfg:     c,
-		app:     &abciApp{app: c.App, now: c.Now},
+		app:     &abciApp{app: c.App, now: c.Now, admit: c.Network.admits()},
 		stopped: make(chan struct{}),
 		failed:  make(chan struct{}),
 	}, nil
@@ -101,8 +102,14 @@ func (n *Node) start(ctx context.Context) (err error) {
 	if err := n.app.resume(n.inner.BlockStore()); err != nil {
 		return err
 	}
-	// Not inner.Start, which would listen for peers besides. The switch starts
-	// mempool and consensus; close calls the node's OnStop to match.
+	if n.cfg.Network != nil {
+		if err := n.inner.OnStart(); err != nil {
+			return fmt.Errorf("starting consensus and taking connections at %s: %w", n.cfg.Network.Listen, err)
+		}
+		return nil
+	}
+	// Not the node's OnStart, which would listen for peers besides. The switch
+	// starts mempool and consensus; close calls the node's OnStop to match both.
 	if err := n.inner.Switch().Start(); err != nil {
 		return fmt.Errorf("starting consensus: %w", err)
 	}
@@ -149,10 +156,22 @@ func (n *Node) genesis(key *privval.FilePV) node.GenesisDocProvider {
 			ChainID:         n.cfg.ChainID,
 			GenesisTime:     at.UTC(),
 			ConsensusParams: params,
-			Validators:      []types.GenesisValidator{{PubKey: key.Key.PubKey, Power: 1}},
+			Validators:      n.validators(key),
 			AppState:        state,
 		}, nil
 	}
+}
+
+// validators are those of the genesis.
+func (n *Node) validators(own *privval.FilePV) []types.GenesisValidator {
+	if len(n.cfg.Validators) == 0 {
+		return []types.GenesisValidator{{PubKey: own.Key.PubKey, Power: 1}}
+	}
+	var all []types.GenesisValidator
+	for _, v := range n.cfg.Validators {
+		all = append(all, types.GenesisValidator{PubKey: ed25519.PubKey(v.Key), Power: v.Power})
+	}
+	return all
 }
 
 func (n *Node) openDB(c *cfg.DBContext) (KV, error) {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 
+	abci "github.com/cometbft/cometbft/abci/types"
+	sm "github.com/cometbft/cometbft/state"
 	"github.com/cometbft/cometbft/types"
 )
 
@@ -34,7 +36,11 @@ func (b *Blocks) Replay(ctx context.Context, app Application, visit func(Stored,
 	}
 	done.AppHash = hash
 	results := types.NewResults(nil).Hash()
-	err = b.verify(ctx, func(block *types.Block) error {
+	next, err := b.validators()
+	if err != nil {
+		return done, err
+	}
+	err = b.verify(ctx, func(block *types.Block, signed *types.ValidatorSet) error {
 		h := block.Height
 		if !bytes.Equal(block.AppHash, done.AppHash) {
 			return fmt.Errorf("block %d: header gives app hash %X for what came before, executing it again gives %X", h, []byte(block.AppHash), done.AppHash)
@@ -42,10 +48,16 @@ func (b *Blocks) Replay(ctx context.Context, app Application, visit func(Stored,
 		if !bytes.Equal(block.LastResultsHash, results) {
 			return fmt.Errorf("block %d: header gives other results for the block before than executing it again", h)
 		}
+		if !bytes.Equal(block.NextValidatorsHash, next.Hash()) {
+			return fmt.Errorf("block %d: header names other next validators than executing the block before it again", h)
+		}
 		done.Confirmed = h - 1
-		outcome, all, err := again(app, block)
+		outcome, all, err := again(app, block, votes(sm.BuildLastCommitInfo(block, signed, b.genesis.InitialHeight)))
 		if err != nil {
 			return fmt.Errorf("executing block %d again: %w", h, err)
+		}
+		if next, err = updated(next, all.updates); err != nil {
+			return fmt.Errorf("block %d: changing the validators: %w", h, err)
 		}
 		done.AppHash, results = all.hash, all.results
 		done.Blocks++
@@ -59,10 +71,26 @@ func (b *Blocks) Replay(ctx context.Context, app Application, visit func(Stored,
 	return done, err
 }
 
-type hashes struct{ hash, results []byte }
+// updated is a set of validators after a block's changes.
+func updated(set *types.ValidatorSet, changes []abci.ValidatorUpdate) (*types.ValidatorSet, error) {
+	if len(changes) == 0 {
+		return set, nil
+	}
+	list, err := types.PB2TM.ValidatorUpdates(changes)
+	if err != nil {
+		return nil, err
+	}
+	set = set.Copy()
+	return set, set.UpdateWithChangeSet(list)
+}
 
-func again(app Application, block *types.Block) ([]Result, hashes, error) {
-	all, hash, err := execute(app, block.Height, block.Txs.ToSliceOfBytes())
+type hashes struct {
+	hash, results []byte
+	updates       []abci.ValidatorUpdate
+}
+
+func again(app Application, block *types.Block, voted []Voted) ([]Result, hashes, error) {
+	all, err := execute(app, block.Height, block.Txs.ToSliceOfBytes(), voted)
 	if err != nil {
 		return nil, hashes{}, err
 	}
@@ -70,8 +98,8 @@ func again(app Application, block *types.Block) ([]Result, hashes, error) {
 		return nil, hashes{}, err
 	}
 	var own []Result
-	for _, r := range all[min(1, len(all)):] {
+	for _, r := range all.results[min(1, len(all.results)):] {
 		own = append(own, Result{Code: r.Code, Log: r.Log, Data: r.Data})
 	}
-	return own, hashes{hash: hash, results: types.NewResults(all).Hash()}, nil
+	return own, hashes{hash: all.hash, results: types.NewResults(all.results).Hash(), updates: all.updates}, nil
 }

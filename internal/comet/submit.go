@@ -69,6 +69,7 @@ func (n *Node) offer(tx []byte) error {
 	err := n.inner.Mempool().CheckTx(tx, func(r *abci.ResponseCheckTx) { answer = r }, mempool.TxInfo{})
 	switch full := (mempool.ErrMempoolIsFull{}); {
 	case errors.Is(err, mempool.ErrTxInCache):
+		n.spread(tx)
 		return nil
 	case errors.As(err, &full):
 		return errFull

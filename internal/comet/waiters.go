@@ -73,8 +73,9 @@ func (w *Waiter[K, V]) Cancel() {
 }
 
 // resubmitAfter is when Await offers a transaction again. A transaction that
-// found the mempool full at the last moment is dropped without a word.
-const resubmitAfter = 3 * time.Second
+// found the mempool full at the last moment is dropped without a word, and so is
+// one by other nodes that are not ready for it (see spread).
+const resubmitAfter = time.Second
 
 // Await submits tx and waits until the application delivers to w, which the
 // caller registered before and cancels after. It returns the application's
