@@ -22,9 +22,9 @@ import (
 
 // Fusion is the authority's side of the fusion nodes.
 type Fusion interface {
-	Submissions(ctx context.Context, most int, fn func(context.Context, []fusion.Delivery) error) error
+	Submissions(ctx context.Context, most int, fn func(context.Context, []fusion.Delivery) []error) error
 	PublishAgain(ctx context.Context, round string, decisions ...flow.Decision) error
-	Anchors(ctx context.Context, most int, fn func(context.Context, []fusion.AnchorDelivery) error) error
+	Anchors(ctx context.Context, most int, fn func(context.Context, []fusion.AnchorDelivery) []error) error
 }
 
 // Register is the licence register that an enrolment is checked against (R2.1):
@@ -43,6 +43,7 @@ type Config struct {
 	CA           []byte                // DER certificate of the authority's CA
 	Profiles     []profile.Profile
 	Register     Register
+	InFlight     int // submissions of one platform that are in hand at once, when it is alone; 0: 512
 	Random       io.Reader
 	Clock        func() time.Time
 	Logger       *slog.Logger
@@ -57,6 +58,8 @@ func (c Config) Validate() error {
 		return errors.New("authority: sealing key is missing")
 	case len(c.Profiles) == 0:
 		return errors.New("authority: no kind of business")
+	case c.InFlight < 0:
+		return errors.New("authority: submissions in flight: not below zero")
 	case c.Register == nil || c.Random == nil || c.Clock == nil || c.Logger == nil:
 		return errors.New("authority: register, randomness, clock or logger is missing")
 	}
@@ -70,7 +73,7 @@ type Authority struct {
 	fusion   Fusion
 	name     profile.Pseudonym
 	profiles map[string]profile.Profile
-	cpu      chan struct{} // bounds opening and proving to the cores
+	cpu      *turns // bounds opening and proving to the cores
 	flights  singleflight.Group
 }
 
@@ -86,9 +89,12 @@ func New(cfg Config, c *chain.Chain, f Fusion) (*Authority, error) {
 	if cfg.SubjectKey == SubjectKeySHA256 {
 		cfg.Logger.Warn("subject keys are plain SHA-256 of id numbers: they can be found by trial", "requirement", "R1.2")
 	}
+	if cfg.InFlight == 0 {
+		cfg.InFlight = defaultInFlight
+	}
 	a := &Authority{
 		cfg: cfg, chain: c, fusion: f, name: name, profiles: map[string]profile.Profile{},
-		cpu: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		cpu: newTurns(runtime.GOMAXPROCS(0)),
 	}
 	for _, p := range cfg.Profiles {
 		a.profiles[p.Business()] = p
@@ -96,11 +102,10 @@ func New(cfg Config, c *chain.Chain, f Fusion) (*Authority, error) {
 	return a, nil
 }
 
-// Most submissions and anchors that are taken from the stream at once.
 const (
-	batchSubmissions = 256
-	batchAnchors     = 64
-	consumers        = 2 // so that a batch is opened while another waits for its block
+	defaultInFlight = 512 // submissions of one platform
+	batchAnchors    = 64  // most messages of anchors that are taken from a stream at once
+	consumers       = 2   // so that a batch is opened while another waits for its block
 )
 
 // Run serves until ctx ends. What it has taken and not answered goes back to
@@ -118,10 +123,10 @@ func (a *Authority) Run(ctx context.Context) error {
 	}
 	for range consumers {
 		serve("submissions", func(ctx context.Context) error {
-			return a.fusion.Submissions(ctx, batchSubmissions, a.serve)
+			return a.fusion.Submissions(ctx, max(1, a.cfg.InFlight/consumers), a.serve)
 		})
 	}
-	serve("anchors", func(ctx context.Context) error { return a.fusion.Anchors(ctx, batchAnchors, a.anchor) })
+	serve("anchors", func(ctx context.Context) error { return a.fusion.Anchors(ctx, batchAnchors, a.anchors) })
 	serve("resolved holds", a.resolve)
 	serve("deadlines", a.tick)
 	wg.Wait()
@@ -132,8 +137,8 @@ func (a *Authority) Run(ctx context.Context) error {
 }
 
 // serve answers one batch: each submission on its own, so that one that fails
-// is delivered again without holding up the others' answers.
-func (a *Authority) serve(ctx context.Context, batch []fusion.Delivery) error {
+// is delivered again alone.
+func (a *Authority) serve(ctx context.Context, batch []fusion.Delivery) []error {
 	replies := make([]reply, len(batch))
 	errs := make([]error, len(batch))
 	var wg sync.WaitGroup
@@ -141,10 +146,22 @@ func (a *Authority) serve(ctx context.Context, batch []fusion.Delivery) error {
 		wg.Go(func() { replies[i], errs[i] = a.once(ctx, d) })
 	}
 	wg.Wait()
-	if err := a.reply(ctx, replies); err != nil {
-		return err
+	err := a.reply(ctx, replies)
+	if err == nil {
+		return errs
 	}
-	return errors.Join(errs...)
+	// One that can't be published keeps only itself from being done with.
+	alone := errors.Is(err, fusion.ErrNoRoute) || errors.Is(err, fusion.ErrMalformed)
+	for i, r := range replies {
+		switch {
+		case r.decision == nil:
+		case alone:
+			errs[i] = a.reply(ctx, replies[i:i+1])
+		default:
+			errs[i] = err
+		}
+	}
+	return errs
 }
 
 // publish is the fourth write of the order of writes. A round that is not empty
@@ -160,11 +177,4 @@ func (a *Authority) publish(ctx context.Context, round string, answers ...flow.D
 		return err
 	}
 	return fault.After(fault.Answer)
-}
-
-// compute runs f when a core is free.
-func (a *Authority) compute(f func()) {
-	a.cpu <- struct{}{}
-	defer func() { <-a.cpu }()
-	f()
 }

@@ -36,26 +36,26 @@ func newLine() *line {
 	return &line{in: make(chan []fusion.Delivery), anchors: make(chan []fusion.AnchorDelivery), out: map[flow.ID]flow.Decision{}, got: make(chan struct{}, 1024)}
 }
 
-func (l *line) Submissions(ctx context.Context, _ int, fn func(context.Context, []fusion.Delivery) error) error {
+func (l *line) Submissions(ctx context.Context, _ int, fn func(context.Context, []fusion.Delivery) []error) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case batch := <-l.in:
-			if err := fn(ctx, batch); err != nil && ctx.Err() == nil {
+			if err := errors.Join(fn(ctx, batch)...); err != nil && ctx.Err() == nil {
 				return err
 			}
 		}
 	}
 }
 
-func (l *line) Anchors(ctx context.Context, _ int, fn func(context.Context, []fusion.AnchorDelivery) error) error {
+func (l *line) Anchors(ctx context.Context, _ int, fn func(context.Context, []fusion.AnchorDelivery) []error) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case batch := <-l.anchors:
-			if err := fn(ctx, batch); err != nil && ctx.Err() == nil {
+			if err := errors.Join(fn(ctx, batch)...); err != nil && ctx.Err() == nil {
 				return err
 			}
 		}

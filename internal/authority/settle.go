@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/chain"
@@ -21,7 +22,7 @@ func (a *Authority) answer(ctx context.Context, d fusion.Delivery) (reply, error
 		return reply{}, nil
 	}
 	var checked error
-	a.compute(func() { checked = a.chain.Check(d.Submission) })
+	a.cpu.do(d.Platform, func() { checked = a.chain.Check(d.Submission) })
 	switch {
 	case errors.Is(checked, chain.ErrKnown):
 		again, err := a.again(h)
@@ -51,7 +52,7 @@ func (a *Authority) submit(ctx context.Context, h flow.Header, sub flow.Submissi
 		tx  []byte
 		err error
 	)
-	a.compute(func() { tx, err = a.compose(ctx, h, sub) })
+	a.cpu.do(h.Platform, func() { tx, err = a.compose(ctx, h, sub) })
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +91,7 @@ func (a *Authority) prove(h flow.Header, d chain.Decided) (*flow.Decision, error
 		proof []byte
 		err   error
 	)
-	a.compute(func() { proof, err = a.chain.Receipt(d) })
+	a.cpu.do(h.Platform, func() { proof, err = a.chain.Receipt(d) })
 	if err != nil {
 		return nil, err
 	}
@@ -112,23 +113,28 @@ func (a *Authority) reject(h flow.Header, why error) *flow.Decision {
 	return &flow.Decision{ID: h.ID, Platform: h.Platform, Business: h.Business, Verdict: flow.Refused, Reasons: []flow.Reason{r}}
 }
 
-// anchor puts the platforms' anchors on the chain. One that can't stand is
-// reported and dropped: what differs is the audit's to find.
-func (a *Authority) anchor(ctx context.Context, batch []fusion.AnchorDelivery) error {
-	for _, d := range batch {
-		body := chain.Anchors{Platform: d.Platform, Anchors: d.Anchors}
-		tx, err := chain.Compose(a.chain.ID(), chain.KindAnchor, body, a.cfg.Suite, a.cfg.Signing, a.cfg.Random)
-		if err != nil {
-			return err
-		}
-		err = a.chain.Submit(ctx, tx)
-		if errors.Is(err, chain.ErrRefused) || errors.Is(err, chain.ErrConflict) {
-			a.cfg.Logger.Error("dropped anchors that can't stand", "platform", d.Platform, "anchors", len(d.Anchors), "error", err)
-			continue
-		}
-		if err != nil {
-			return err
-		}
+// anchors puts the platforms' anchors on the chain, each message on its own.
+func (a *Authority) anchors(ctx context.Context, batch []fusion.AnchorDelivery) []error {
+	errs := make([]error, len(batch))
+	var wg sync.WaitGroup
+	for i, d := range batch {
+		wg.Go(func() { errs[i] = a.anchor(ctx, d) })
 	}
-	return nil
+	wg.Wait()
+	return errs
+}
+
+// anchor drops and reports what can't stand: what differs is the audit's to find.
+func (a *Authority) anchor(ctx context.Context, d fusion.AnchorDelivery) error {
+	body := chain.Anchors{Platform: d.Platform, Anchors: d.Anchors}
+	tx, err := chain.Compose(a.chain.ID(), chain.KindAnchor, body, a.cfg.Suite, a.cfg.Signing, a.cfg.Random)
+	if err != nil {
+		return err
+	}
+	err = a.chain.Submit(ctx, tx)
+	if errors.Is(err, chain.ErrRefused) || errors.Is(err, chain.ErrConflict) {
+		a.cfg.Logger.Error("dropped anchors that can't stand", "platform", d.Platform, "anchors", len(d.Anchors), "error", err)
+		return nil
+	}
+	return err
 }

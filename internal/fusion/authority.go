@@ -21,6 +21,7 @@ const publishWindow = 512
 // submissions and anchors, and publish decisions. Safe for concurrent use.
 type AuthoritySide struct {
 	directory *Directory
+	trials    *trials
 }
 
 // Delivery is one submission with the route that it came by. Its header can be
@@ -39,53 +40,75 @@ type AnchorDelivery struct {
 	Anchors  []flow.Anchor
 }
 
-// Submissions calls fn with batches of 1 to limit submissions, over all nodes, in
-// no promised order. A batch is what is there: it waits for more, a millisecond
-// or so, only when more is known to be coming. When fn gives nil the batch is
-// done with. Otherwise all of it comes again after a growing pause of up to
-// 5 s, in other batches perhaps, and submissions behind it go on. While fn runs
-// nothing of its batch is given out again. At least once: fn may see a
-// submission twice.
+// Submissions calls fn with batches of 1 to limit submissions, each batch of one
+// platform, over all nodes, in no promised order. fn runs for several platforms
+// at once, for one platform not: so no platform waits behind another's batch.
+// One that is alone gets all of limit; the more platforms are about their
+// business, the smaller the share of each.
+//
+// A batch is what is there: it waits for more, a millisecond or so, only when
+// more is known to be coming. fn gives an error for each submission, in order,
+// or nothing at all when it is done with every one. One that failed comes again
+// after a growing pause of up to 5 s, and those behind it go on; one that keeps
+// failing while others go through is set aside in the node's quarantine
+// (NodeConfig.Tries). While fn runs nothing of its batch is given out again. At
+// least once: fn may see a submission twice.
 //
 // It blocks until ctx ends, and gives ctx's error then; ErrStopped when a node
 // stops before. Several calls share the submissions among them.
-func (a *AuthoritySide) Submissions(ctx context.Context, limit int, fn func(context.Context, []Delivery) error) error {
+func (a *AuthoritySide) Submissions(ctx context.Context, limit int, fn func(context.Context, []Delivery) []error) error {
 	return read(ctx, a.source(submissions, limit), submission, fn)
 }
 
 // Anchors is Submissions for anchors: batches of 1 to limit deliveries, of up to
 // MaxAnchors anchors each.
-func (a *AuthoritySide) Anchors(ctx context.Context, limit int, fn func(context.Context, []AnchorDelivery) error) error {
+func (a *AuthoritySide) Anchors(ctx context.Context, limit int, fn func(context.Context, []AnchorDelivery) []error) error {
 	return read(ctx, a.source(anchors, limit), anchorBatch, fn)
 }
 
-func (a *AuthoritySide) source(stream string, limit int) source {
-	return source{
-		stream: stream, consumer: authorityConsumer,
-		nodes: a.directory.nodes,
-		link:  func(n *Node) *link { return n.authority },
-		batch: limit, ahead: max(1, min(limit, maxAhead)),
+func (a *AuthoritySide) source(kind string, limit int) source {
+	from := source{kind: kind, batch: limit, ahead: max(1, min(limit, maxAhead)), trials: a.trials}
+	for _, n := range a.directory.nodes {
+		for _, p := range platforms(n.cfg.Routes) {
+			from.taps = append(from.taps, tapsOf(n, n.authority, kind, p)...)
+		}
 	}
+	return from
 }
 
-func submission(r Route, data []byte) (Delivery, error) {
-	d := Delivery{Platform: r.Platform, Business: r.Business}
+// errOtherRoute says that a message's content names another route or step than
+// its subject.
+var errOtherRoute = errors.New("the message names another route or step than its subject")
+
+func submission(a address, data []byte) (Delivery, error) {
+	d, _, err := openSubmission(a, data)
+	return d, err
+}
+
+func openSubmission(a address, data []byte) (Delivery, flow.Header, error) {
+	d := Delivery{Platform: a.Platform, Business: a.Business}
 	if err := flow.Unmarshal(data, &d.Submission); err != nil {
-		return d, err
+		return d, flow.Header{}, err
 	}
 	h, err := d.Submission.Open()
 	if err != nil {
-		return d, err
+		return d, h, err
 	}
-	if h.Platform != r.Platform || h.Business != r.Business {
-		return d, errors.New("the submission is of another route")
+	if h.Platform != a.Platform || h.Business != a.Business || h.Step != a.step {
+		return d, h, errOtherRoute
 	}
-	return d, nil
+	return d, h, nil
 }
 
-func anchorBatch(r Route, data []byte) (AnchorDelivery, error) {
-	d := AnchorDelivery{Platform: r.Platform, Business: r.Business}
-	return d, flow.Unmarshal(data, &d.Anchors)
+func anchorBatch(a address, data []byte) (AnchorDelivery, error) {
+	d := AnchorDelivery{Platform: a.Platform, Business: a.Business}
+	if err := flow.Unmarshal(data, &d.Anchors); err != nil {
+		return d, err
+	}
+	if len(d.Anchors) > MaxAnchors {
+		return d, fmt.Errorf("%d anchors in one message, over the limit of %d", len(d.Anchors), MaxAnchors)
+	}
+	return d, nil
 }
 
 // Publish sends each decision to the node that serves its platform and kind of
@@ -162,7 +185,7 @@ func (a *AuthoritySide) send(ctx context.Context, round string, d flow.Decision)
 	if leave, err = n.enter(ctx); err != nil {
 		return nil, nil, err
 	}
-	m := &nats.Msg{Subject: subject(decisions, r), Data: data}
+	m := &nats.Msg{Subject: address{kind: decisions, Route: r}.subject(), Data: data}
 	id := d.ID.String() + "/" + d.Tx.String() + "/" + string(d.Verdict)
 	if round != "" {
 		id += "/" + round

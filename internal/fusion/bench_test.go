@@ -78,15 +78,15 @@ func roundTrips(b *testing.B, inFlight int) {
 
 // grantAll is an authority that decides without looking.
 func grantAll(ctx context.Context, a *AuthoritySide) error {
-	return a.Submissions(ctx, 256, func(ctx context.Context, batch []Delivery) error {
+	return a.Submissions(ctx, 256, func(ctx context.Context, batch []Delivery) []error {
 		decisions := make([]flow.Decision, 0, len(batch))
 		for _, one := range batch {
 			h, err := one.Submission.Open()
 			if err != nil {
-				return err
+				return []error{err}
 			}
 			decisions = append(decisions, flow.Decision{ID: h.ID, Platform: one.Platform, Business: one.Business, Verdict: flow.Granted, Receipt: make([]byte, 900)})
 		}
-		return a.Publish(ctx, decisions...)
+		return every(len(batch), a.Publish(ctx, decisions...))
 	})
 }

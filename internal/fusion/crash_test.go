@@ -71,7 +71,7 @@ func TestKillLosesNothingThatWasTaken(t *testing.T) {
 func fillAndWait(t *testing.T, dir string, count uint64) {
 	n := start(t, NodeConfig{Dir: dir})
 	d := directory(t, n)
-	go d.Authority().Submissions(context.Background(), 10, func(context.Context, []Delivery) error { select {} })
+	go d.Authority().Submissions(context.Background(), 10, func(context.Context, []Delivery) []error { select {} })
 	go d.Platform(north).Decisions(context.Background(), func(context.Context, flow.Decision) error { select {} })
 	for i := range count {
 		if err := d.Platform(north).Submit(t.Context(), submissionOf(t, north, rx, i, 100)); err != nil {

@@ -4,10 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
-
-	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Errors of this package.
@@ -21,9 +17,6 @@ var (
 	// ErrMalformed says that a submission can't be read or is over
 	// flow.MaxMessage. Repeating the call doesn't help.
 	ErrMalformed = errors.New("malformed message")
-	// ErrBusy says that the node's stream is full: nothing was stored, and the
-	// same call may succeed when the other side has caught up.
-	ErrBusy = errors.New("the fusion node's stream is full")
 	// ErrStopped says that the node has stopped or is stopping.
 	ErrStopped = errors.New("the fusion node has stopped")
 )
@@ -60,44 +53,18 @@ func NewDirectory(nodes ...*Node) (*Directory, error) {
 
 // Platform gives the side of the platform of that identity on the supervision
 // chain. For one that no node serves, every method gives ErrNoRoute.
-func (d *Directory) Platform(id string) *PlatformSide { return &PlatformSide{id: id, directory: d} }
+func (d *Directory) Platform(id string) *PlatformSide {
+	return &PlatformSide{id: id, directory: d, trials: newTrials()}
+}
 
 // Authority gives the authority's side of all nodes.
-func (d *Directory) Authority() *AuthoritySide { return &AuthoritySide{directory: d} }
+func (d *Directory) Authority() *AuthoritySide {
+	return &AuthoritySide{directory: d, trials: newTrials()}
+}
 
 func (d *Directory) node(r Route) (*Node, error) {
 	if n := d.routes[r]; n != nil {
 		return n, nil
 	}
 	return nil, fmt.Errorf("%w: %s of platform %s", ErrNoRoute, r.Business, r.Platform)
-}
-
-// Codes of JetStream's errors for a stream or server that has no room; the
-// jetstream package has no names for them.
-const (
-	codeInsufficientResources jetstream.ErrorCode = 10023
-	codeInsufficientStorage   jetstream.ErrorCode = 10047
-	codeStoreFailed           jetstream.ErrorCode = 10077
-	codeTooManyRequests       jetstream.ErrorCode = 10167
-)
-
-// stored translates the outcome of a publish.
-func stored(err error) error {
-	var api *jetstream.APIError
-	if !errors.As(err, &api) {
-		return err
-	}
-	switch api.ErrorCode {
-	case codeInsufficientResources, codeInsufficientStorage, codeTooManyRequests:
-		return ErrBusy
-	case codeStoreFailed:
-		// The one code covers a full stream, which only its text tells from a
-		// failing disk.
-		for _, full := range []error{server.ErrMaxMsgs, server.ErrMaxBytes, server.ErrMaxMsgsPerSubject} {
-			if strings.Contains(api.Description, full.Error()) {
-				return ErrBusy
-			}
-		}
-	}
-	return err
 }

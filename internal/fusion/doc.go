@@ -6,17 +6,27 @@
 // # Tour
 //
 // A Node (node.go) is an embedded NATS server with JetStream in a folder of its
-// own. It opens no socket: its clients live in the same process. It has three
-// streams (streams.go), and a subject for each route in each of them:
+// own. Each platform has four streams of its own there (streams.go), so that none
+// takes another's room:
 //
-//	submissions  sub.<business>.<platform>  platform  -> authority
-//	decisions    dec.<business>.<platform>  authority -> platform
-//	anchors      anc.<business>.<platform>  platform  -> authority
+//	submissions  sub.<business>.<platform>.<step>  platform  -> authority
+//	anchors      anc.<business>.<platform>         platform  -> authority
+//	decisions    dec.<business>.<platform>         authority -> platform
+//	quarantine   qua.<one of the above>            what was set aside
+//
+// What a platform pushes arrives at its gate (gate.go), which reads the header,
+// refuses what is not the platform's own or can't be read, keeps the platform's
+// rate and the operator's drains, and passes it into the stream, under the same
+// subject after "kept.".
 //
 // A Directory (directory.go) knows which node serves which platform and kind of
 // business and hands out the two sides: PlatformSide (platform.go), bound to
 // one platform's identity, and AuthoritySide (authority.go), over all nodes.
-// Both read through the same reader (reader.go).
+// Both read through the same reader (reader.go), which has a lane for each
+// platform (lane.go), and says for each message what becomes of it (outcome.go).
+//
+// The operator's powers are in powers.go (pause, resume, drain), quarantine.go
+// (list, release, discard) and health.go (backlog and age).
 //
 // # Transport, never the record
 //
@@ -51,20 +61,33 @@
 //
 // # What is bounded, and what happens there
 //
-//   - Submissions and batches of anchors: MaxWaiting to a route and MaxBytes in
-//     all. Beyond that they are refused with ErrBusy; what has been taken is
-//     never dropped, however old. Bounded by route, so that one platform's
-//     flood does not make others wait.
+//   - Submissions and batches of anchors: MaxWaiting to a route (of submissions:
+//     to each step of it), MaxBytes to a platform. Beyond that they are refused
+//     with ErrBusy, which says when to try again; what has been taken is never
+//     dropped, however old. So is what comes faster than the platform's Rate.
 //   - Decisions: kept until their platform took them, for DecisionAge at most,
-//     and at most MaxWaiting to a route and MaxBytes in all. Beyond that the
-//     oldest go: a platform that stays away must not stop the others. It loses
-//     nothing: its outbox asks again.
+//     and at most MaxWaiting to a route and MaxBytes to a platform. Beyond that
+//     the oldest go: a platform that stays away must not stop the others. It
+//     loses nothing: its outbox asks again.
+//   - Quarantine: 1,000 messages to a subject and MaxBytes to a platform. Beyond
+//     that the oldest go: see below for why nothing is lost.
+//   - In hand: each reader has one batch of each platform in hand, of the whole
+//     limit when the platform is alone and of its share when it is not.
 //
 // A node that starts with bounds below what waits drops the oldest down to them.
 //
 // # Bad messages
 //
-// Submit refuses what it can't read. A stored message that can't be read all the
-// same (a damaged disk) is taken out of its stream, logged by its sequence
-// number, counted in Health, and holds up nobody.
+// The gate refuses what it can't read. A stored message that can't be read all
+// the same (a damaged disk), and one that failed Tries times while others went
+// through, is moved to its platform's quarantine: first stored there with reason,
+// time and count, then taken out of its stream. It holds up nobody. An outage, in
+// which everything fails, sets nothing aside.
+//
+// What holds for a submission in quarantine: nobody has decided it, so it has no
+// outcome, and its platform goes on asking. Pushed again it is a new message,
+// which the authority gets like any other; when that is answered the one in
+// quarantine has become superfluous, and releasing it changes nothing: the
+// supervision chain decides a submission once. So the quarantine may be lost, or
+// discarded, and nothing else is.
 package fusion

@@ -27,7 +27,7 @@ const (
 // sender has lowered its flag lets no next request out, and with small requests
 // messages then wait for a missed heartbeat, up to 30 s.
 type feed struct {
-	node    *Node
+	tap
 	conn    *nats.Conn
 	subject string // where requests go
 	inbox   string // answers come to inbox.<number of the request>
@@ -41,10 +41,11 @@ type feed struct {
 	number int        // of the current request
 	open   int        // messages that it may still bring
 	asked  time.Time  // when it was sent; zero: it is known to be lost
+	broken uint64     // how often the connection had been made anew by then
 }
 
 // openFeed begins to hand messages to take, one at a time.
-func openFeed(n *Node, l *link, stream, consumer string, size int, take func(taken)) (*feed, error) {
+func openFeed(t tap, size int, take func(taken)) (*feed, error) {
 	request, err := json.Marshal(struct {
 		Batch    int           `json:"batch"`
 		MaxBytes int           `json:"max_bytes"`
@@ -54,19 +55,19 @@ func openFeed(n *Node, l *link, stream, consumer string, size int, take func(tak
 		return nil, err
 	}
 	f := &feed{
-		node: n, conn: l.conn, inbox: l.conn.NewInbox(), request: request, size: size, take: take,
-		subject: "$JS.API.CONSUMER.MSG.NEXT." + stream + "." + consumer,
+		tap: t, conn: t.link.conn, inbox: t.link.conn.NewInbox(), request: request, size: size, take: take,
+		subject: "$JS.API.CONSUMER.MSG.NEXT." + t.stream() + "." + t.name(),
 		closed:  make(chan struct{}),
 	}
-	if f.sub, err = l.conn.Subscribe(f.inbox+".*", f.hear); err != nil {
-		return nil, fmt.Errorf("listening at %s: %w", n.cfg.Name, err)
+	if f.sub, err = f.conn.Subscribe(f.inbox+".*", f.hear); err != nil {
+		return nil, fmt.Errorf("listening at %s: %w", t.node.cfg.Name, err)
 	}
 	f.sub.SetClosedHandler(func(string) { close(f.closed) })
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.ask(); err != nil {
 		f.close()
-		return nil, fmt.Errorf("asking %s for messages: %w", n.cfg.Name, err)
+		return nil, fmt.Errorf("asking %s for messages: %w", t.node.cfg.Name, err)
 	}
 	return f, nil
 }
@@ -76,6 +77,7 @@ func (f *feed) ask() error {
 	f.number++
 	f.open = f.size
 	f.asked = time.Now()
+	f.broken = f.conn.Stats().Reconnects
 	return f.conn.PublishRequest(f.subject, f.inbox+"."+strconv.Itoa(f.number), f.request)
 }
 
@@ -83,7 +85,7 @@ func (f *feed) ask() error {
 func (f *feed) hear(m *nats.Msg) {
 	status := m.Header.Get("Status")
 	if status == "" {
-		f.take(taken{Msg: m, node: f.node})
+		f.take(taken{Msg: m, node: f.node, link: f.link})
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -118,11 +120,11 @@ func (f *feed) askOrLog() {
 }
 
 // mend asks again when the current request has been lost, as a connection that
-// breaks loses it.
+// breaks loses it, and a node that starts anew.
 func (f *feed) mend() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if time.Since(f.asked) > requestLife+mendEvery {
+	if time.Since(f.asked) > requestLife+mendEvery || f.conn.Stats().Reconnects != f.broken {
 		f.askOrLog()
 	}
 }

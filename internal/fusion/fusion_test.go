@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -151,7 +152,7 @@ func background(t testing.TB, read func(context.Context) error) (stop func()) {
 func takeSubmissions(t testing.TB, d *Directory) (<-chan Delivery, func()) {
 	got := make(chan Delivery, 1024)
 	return got, background(t, func(ctx context.Context) error {
-		return d.Authority().Submissions(ctx, 64, func(_ context.Context, batch []Delivery) error {
+		return d.Authority().Submissions(ctx, 64, func(_ context.Context, batch []Delivery) []error {
 			for _, one := range batch {
 				got <- one
 			}
@@ -214,4 +215,12 @@ func idOf(t testing.TB, s flow.Submission) flow.ID {
 		t.Fatal(err)
 	}
 	return h.ID
+}
+
+// every is one outcome for all messages of a batch.
+func every(n int, err error) []error {
+	if err == nil {
+		return nil
+	}
+	return slices.Repeat([]error{err}, n)
 }

@@ -3,16 +3,19 @@ package fusion
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Health is how a node does.
 type Health struct {
-	Node      string
-	Running   bool      // when false, Backlog is empty
-	Malformed uint64    // stored messages that could not be read and were discarded, since the node was made
-	Backlog   []Backlog // by route, in the order of NodeConfig.Routes
+	Node     string    `json:"node"`
+	Running  bool      `json:"running"`   // when false, Backlog and Waiting are empty
+	SetAside uint64    `json:"set_aside"` // messages that were put into quarantine, since the node was made
+	Orders   Orders    `json:"orders"`
+	Backlog  []Backlog `json:"backlog"` // by route, in the order of NodeConfig.Routes
+	Waiting  []Waiting `json:"waiting"` // by platform and direction, quarantine too, in order of platforms
 }
 
 // Backlog counts the messages of one route that nobody has done with yet.
@@ -23,9 +26,18 @@ type Backlog struct {
 	Anchors     uint64 // messages, of up to MaxAnchors anchors
 }
 
+// Waiting is what one platform has in one direction.
+type Waiting struct {
+	Platform  string    `json:"platform"`
+	Direction string    `json:"direction"` // submissions, anchors, decisions or quarantine
+	Messages  uint64    `json:"messages"`
+	Bytes     uint64    `json:"bytes"`
+	Oldest    time.Time `json:"oldest,omitzero"` // when the oldest was stored; zero when there is none
+}
+
 // Health gives the node's figures. The error is one of asking a node that runs.
 func (n *Node) Health(ctx context.Context) (Health, error) {
-	h := Health{Node: n.cfg.Name, Malformed: n.malformed.Load()}
+	h := Health{Node: n.cfg.Name, SetAside: n.setAside.Load(), Orders: n.powers.now()}
 	select {
 	case <-n.ready:
 	default:
@@ -36,38 +48,53 @@ func (n *Node) Health(ctx context.Context) (Health, error) {
 		return h, nil // it stops or has stopped, which Running says
 	}
 	defer leave()
-	counts := map[string]uint64{}
-	for _, name := range []string{submissions, decisions, anchors} {
-		if err := n.count(ctx, name, counts); err != nil {
-			return h, fmt.Errorf("asking fusion node %s for its backlog: %w", n.cfg.Name, err)
+	counts := map[address]uint64{}
+	for _, p := range platforms(n.cfg.Routes) {
+		for _, kind := range []string{submissions, anchors, decisions, quarantine} {
+			w, err := n.waiting(ctx, kind, p, counts)
+			if err != nil {
+				return h, fmt.Errorf("asking fusion node %s for its backlog: %w", n.cfg.Name, err)
+			}
+			h.Waiting = append(h.Waiting, w)
 		}
 	}
 	h.Running = true
 	for _, r := range n.cfg.Routes {
 		h.Backlog = append(h.Backlog, Backlog{
 			Route:       r,
-			Submissions: counts[subject(submissions, r)],
-			Decisions:   counts[subject(decisions, r)],
-			Anchors:     counts[subject(anchors, r)],
+			Submissions: counts[address{kind: submissions, Route: r}],
+			Decisions:   counts[address{kind: decisions, Route: r}],
+			Anchors:     counts[address{kind: anchors, Route: r}],
 		})
 	}
 	return h, nil
 }
 
-// count adds a stream's messages to counts, by subject.
-func (n *Node) count(ctx context.Context, name string, counts map[string]uint64) error {
-	s, err := n.authority.js.Stream(ctx, name)
+// waiting describes a stream, and adds its messages to counts, by route.
+func (n *Node) waiting(ctx context.Context, kind, platform string, counts map[address]uint64) (Waiting, error) {
+	s, err := n.authority.js.Stream(ctx, streamOf(kind, platform))
 	if err != nil {
-		return err
+		return Waiting{}, err
 	}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(prefix(name)+".>"))
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(">"))
 	if err != nil {
-		return err
+		return Waiting{}, err
 	}
-	for subject, messages := range info.State.Subjects {
-		counts[subject] += messages
+	state := info.State
+	w := Waiting{Platform: platform, Direction: kind, Messages: state.Msgs, Bytes: state.Bytes}
+	if state.Msgs > 0 {
+		w.Oldest = state.FirstTime
 	}
-	return nil
+	if kind == quarantine {
+		return w, nil
+	}
+	for subject, messages := range state.Subjects {
+		if a, err := addressOf(subject); err == nil {
+			a.step = ""
+			counts[a] += messages
+		}
+	}
+	return w, nil
 }
 
 // Ready is closed when the node runs and may be used. Calls before that wait.

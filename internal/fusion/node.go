@@ -23,6 +23,7 @@ const (
 	defaultMaxWaiting  = 65_536
 	defaultMaxBytes    = 1 << 30
 	defaultDecisionAge = 7 * 24 * time.Hour
+	defaultTries       = 20
 	stopGrace          = 5 * time.Second
 )
 
@@ -44,9 +45,11 @@ type NodeConfig struct {
 
 	Logger      *slog.Logger  // nil: no log
 	Redeliver   time.Duration // how long a taken message may stay without any sign of life before it is given out again; 30 s
-	MaxWaiting  int           // messages that may wait on one route of a stream; 65,536
-	MaxBytes    int64         // bytes on disk that each of the three streams may take; 1 GiB
+	MaxWaiting  int           // messages that may wait on one route (of submissions: in each step) and direction; 65,536
+	MaxBytes    int64         // bytes on disk that each of a platform's four streams may take; 1 GiB
 	DecisionAge time.Duration // how long a decision waits for its platform; 7 days
+	Rate        float64       // messages that each platform may push in a second, in bursts of a second's worth; 0: no bound
+	Tries       int           // times that a message may fail, while others go through, before it is quarantined; 20
 }
 
 // Validate says what is wrong with c, naming the field.
@@ -71,8 +74,8 @@ func (c NodeConfig) Validate() error {
 		seen[r] = true
 	}
 	switch {
-	case c.Redeliver < 0 || c.MaxWaiting < 0 || c.DecisionAge < 0:
-		return errors.New("redeliver, max waiting, decision age: not below zero")
+	case c.Redeliver < 0 || c.MaxWaiting < 0 || c.DecisionAge < 0 || c.Rate < 0 || c.Tries < 0:
+		return errors.New("redeliver, max waiting, decision age, rate, tries: not below zero")
 	case c.MaxBytes != 0 && c.MaxBytes < minBytes:
 		return fmt.Errorf("max bytes: want at least %d, or 0 for the default", minBytes)
 	}
@@ -96,20 +99,25 @@ func (c NodeConfig) withDefaults() NodeConfig {
 	if c.DecisionAge == 0 {
 		c.DecisionAge = defaultDecisionAge
 	}
+	if c.Tries == 0 {
+		c.Tries = defaultTries
+	}
 	return c
 }
 
 // Node is one fusion node. It is used through a Directory.
 type Node struct {
-	cfg       NodeConfig
-	log       *slog.Logger
-	malformed atomic.Uint64
+	cfg      NodeConfig
+	log      *slog.Logger
+	setAside atomic.Uint64
+	powers   powers
 
 	ready    chan struct{} // closed when links may be used
 	stopping chan struct{} // closed when no new call may begin
 
 	authority *link            // written before ready is closed, read after
 	platforms map[string]*link // likewise; by platform
+	gates     map[string]*link // likewise
 
 	mu    sync.Mutex // guards began, and calls against growing while Run waits for it
 	began bool
@@ -154,6 +162,9 @@ func (n *Node) Run(ctx context.Context) error {
 		return err
 	}
 	srv, err := startServer(n.cfg, n.log)
+	if err == nil {
+		err = n.powers.read(n.cfg)
+	}
 	if err == nil {
 		err = n.open(ctx, srv)
 	}
@@ -225,14 +236,4 @@ func (n *Node) awaitCalls(grace time.Duration) {
 	case <-time.After(grace):
 		n.log.Warn("fusion node stops although calls are under way; their messages will be given out again", "grace", grace)
 	}
-}
-
-// platforms gives each platform of the routes once, in order.
-func platforms(routes []Route) []string {
-	var names []string
-	for _, r := range routes {
-		names = append(names, r.Platform)
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
 }

@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"signalbox.dev/signalbox/flow"
 )
@@ -24,6 +23,7 @@ const decisionsAhead = 32
 type PlatformSide struct {
 	id        string
 	directory *Directory
+	trials    *trials
 }
 
 // Submit pushes s to the node that serves its platform and kind of business,
@@ -31,8 +31,9 @@ type PlatformSide struct {
 // see the package's comment for how durable that is and for what repeating does.
 //
 // ErrMalformed, ErrNotYours and ErrNoRoute are final, and nothing reached a
-// stream. ErrBusy says try later. After any other error it is unknown whether
-// the stream has s: submit it again.
+// stream. ErrBusy and ErrDraining say try later; nothing reached a stream, and
+// their *Refused says when. After any other error it is unknown whether the
+// stream has s: submit it again.
 func (p *PlatformSide) Submit(ctx context.Context, s flow.Submission) error {
 	return p.Resubmit(ctx, s, 0)
 }
@@ -54,7 +55,7 @@ func (p *PlatformSide) Resubmit(ctx context.Context, s flow.Submission, attempt 
 	if attempt > 0 {
 		id += "/" + strconv.Itoa(attempt)
 	}
-	if err := p.push(ctx, submissions, h.Business, id, s); err != nil {
+	if err := p.push(ctx, address{submissions, Route{p.id, h.Business}, h.Step}, id, s); err != nil {
 		return fmt.Errorf("submitting %s: %w", h.ID, err)
 	}
 	return nil
@@ -65,17 +66,17 @@ func (p *PlatformSide) Resubmit(ctx context.Context, s flow.Submission, attempt 
 // may be repeated, an error says that some may be stored.
 func (p *PlatformSide) Anchor(ctx context.Context, business string, list []flow.Anchor) error {
 	for part := range slices.Chunk(list, MaxAnchors) {
-		if err := p.push(ctx, anchors, business, "", part); err != nil {
+		if err := p.push(ctx, address{kind: anchors, Route: Route{p.id, business}}, "", part); err != nil {
 			return fmt.Errorf("anchoring %d records of %s: %w", len(part), business, err)
 		}
 	}
 	return nil
 }
 
-// push stores message; id "" stands for the hash of its encoding.
-func (p *PlatformSide) push(ctx context.Context, stream, business, id string, message any) error {
-	r := Route{Platform: p.id, Business: business}
-	n, err := p.directory.node(r)
+// push brings message to the gate of its node and waits for the stream's answer.
+// The gate finds the id of anchors by itself.
+func (p *PlatformSide) push(ctx context.Context, to address, id string, message any) error {
+	n, err := p.directory.node(to.Route)
 	if err != nil {
 		return err
 	}
@@ -83,16 +84,16 @@ func (p *PlatformSide) push(ctx context.Context, stream, business, id string, me
 	if err != nil {
 		return err
 	}
-	if id == "" {
-		id = flow.SumHash(data).String()
-	}
 	leave, err := n.enter(ctx)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	m := &nats.Msg{Subject: subject(stream, r), Data: data}
-	_, err = n.platforms[p.id].js.PublishMsg(ctx, m, jetstream.WithMsgID(id))
+	m := &nats.Msg{Subject: to.subject(), Data: data}
+	if id != "" {
+		m.Header = nats.Header{nats.MsgIdHdr: {id}}
+	}
+	_, err = n.platforms[p.id].js.PublishMsg(ctx, m)
 	return stored(err)
 }
 
@@ -117,28 +118,26 @@ func encode(message any) ([]byte, error) {
 // stops before; ErrNoRoute when no node serves the platform. Several calls
 // share the decisions among them.
 func (p *PlatformSide) Decisions(ctx context.Context, fn func(context.Context, flow.Decision) error) error {
-	from := source{
-		stream: decisions, consumer: token(p.id),
-		link:  func(n *Node) *link { return n.platforms[p.id] },
-		batch: 1, ahead: decisionsAhead,
-	}
+	from := source{kind: decisions, batch: 1, ahead: decisionsAhead, trials: p.trials}
 	for _, n := range p.directory.nodes {
 		if slices.Contains(platforms(n.cfg.Routes), p.id) {
-			from.nodes = append(from.nodes, n)
+			from.taps = append(from.taps, tapsOf(n, n.platforms[p.id], decisions, p.id)...)
 		}
 	}
-	if len(from.nodes) == 0 {
+	if len(from.taps) == 0 {
 		return fmt.Errorf("reading decisions: %w: platform %s", ErrNoRoute, p.id)
 	}
-	return read(ctx, from, decision, func(ctx context.Context, one []flow.Decision) error { return fn(ctx, one[0]) })
+	return read(ctx, from, decision, func(ctx context.Context, one []flow.Decision) []error {
+		return []error{fn(ctx, one[0])}
+	})
 }
 
-func decision(r Route, data []byte) (flow.Decision, error) {
+func decision(a address, data []byte) (flow.Decision, error) {
 	var d flow.Decision
 	if err := flow.Unmarshal(data, &d); err != nil {
 		return d, err
 	}
-	if d.Platform != r.Platform || d.Business != r.Business {
+	if d.Platform != a.Platform || d.Business != a.Business {
 		return d, errors.New("the decision is for another route")
 	}
 	return d, nil

@@ -24,7 +24,7 @@ func TestBatches(t *testing.T) {
 	var sizes []int
 	got := make(chan int, count)
 	background(t, func(ctx context.Context) error {
-		return d.Authority().Submissions(ctx, limit, func(_ context.Context, batch []Delivery) error {
+		return d.Authority().Submissions(ctx, limit, func(_ context.Context, batch []Delivery) []error {
 			got <- len(batch)
 			return nil
 		})
@@ -52,10 +52,10 @@ func TestReaderEndsWithItsContext(t *testing.T) {
 	d := directory(t, n)
 	hand := make(chan struct{})
 	stop := background(t, func(ctx context.Context) error {
-		return d.Authority().Submissions(ctx, 1, func(ctx context.Context, _ []Delivery) error {
+		return d.Authority().Submissions(ctx, 1, func(ctx context.Context, _ []Delivery) []error {
 			close(hand)
 			<-ctx.Done()
-			return ctx.Err()
+			return []error{ctx.Err()}
 		})
 	})
 	const count = 10
@@ -80,7 +80,7 @@ func TestReaderEndsWithItsNode(t *testing.T) {
 	d := directory(t, n)
 	hand, ended := make(chan struct{}), make(chan error, 2)
 	go func() {
-		ended <- d.Authority().Submissions(context.Background(), 1, func(context.Context, []Delivery) error {
+		ended <- d.Authority().Submissions(context.Background(), 1, func(context.Context, []Delivery) []error {
 			close(hand)
 			<-n.stopping
 			time.Sleep(200 * time.Millisecond) // a slow end: longer than the node's own
@@ -113,7 +113,8 @@ func TestFeedMendsItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := make(chan taken, 10)
-	f, err := openFeed(n.Node, n.authority, submissions, "nobody", 1, func(m taken) { got <- m })
+	at := tapsOf(n.Node, n.authority, submissions, north)[flow.Register.Code()-1]
+	f, err := openFeed(tap{consumer{submissions, north, "nobody"}, n.Node, n.authority}, 1, func(m taken) { got <- m })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +129,7 @@ func TestFeedMendsItself(t *testing.T) {
 		}
 	}
 	f.mu.Lock()
-	f.subject = strings.Replace(f.subject, "nobody", authorityConsumer, 1) // the consumer is there now
+	f.subject = strings.Replace(f.subject, "nobody", at.name(), 1) // the consumer is there now
 	f.mu.Unlock()
 	f.mend()
 	f.mend()

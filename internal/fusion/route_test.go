@@ -34,22 +34,24 @@ func TestSubjectsKeepNamesApart(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		s := subject(submissions, r)
+		at := address{submissions, r, flow.ReviewResult}
+		s := at.subject()
 		if other, twice := seen[s]; twice {
 			t.Errorf("%v and %v share subject %s", other, r, s)
 		}
 		seen[s] = r
-		back, err := routeOf(s)
-		if err != nil || back != r {
-			t.Errorf("%v comes back from %s as %v, %v", r, s, back, err)
+		for _, s := range []string{s, at.kept(), at.quarantined()} {
+			if back, err := addressOf(s); err != nil || back != at {
+				t.Errorf("%v comes back from %s as %v, %v", at, s, back, err)
+			}
 		}
 	}
 	if err := flow.CheckName("name", "a"+dotInToken+"b"); err == nil {
 		t.Errorf("a name may hold %q: two names could share a token", dotInToken)
 	}
-	for _, s := range []string{"", "sub", "sub.a", "sub.a.b.c"} {
-		if r, err := routeOf(s); err == nil {
-			t.Errorf("subject %q gives route %v", s, r)
+	for _, s := range []string{"", "sub", "sub.a", "sub.a.b", "sub.a.b.c.d", "anc.a.b.c", "dec.a", "dec.a.b.c", "kept", "kept.kept.anc.a.b", "qua.sub.a.b", "x.a.b"} {
+		if a, err := addressOf(s); err == nil {
+			t.Errorf("subject %q gives %v", s, a)
 		}
 	}
 }

@@ -88,13 +88,27 @@ func (n *Node) open(ctx context.Context, srv *server.Server) error {
 	if n.authority, err = n.connect(srv, "authority"); err != nil {
 		return err
 	}
-	n.platforms = map[string]*link{}
+	n.platforms, n.gates = map[string]*link{}, map[string]*link{}
 	for _, p := range platforms(n.cfg.Routes) {
 		if n.platforms[p], err = n.connect(srv, p); err != nil {
 			return err
 		}
+		if n.gates[p], err = n.connect(srv, "gate of "+p); err != nil {
+			return err
+		}
 	}
-	return layOut(ctx, n.authority.js, n.cfg)
+	if err := layOut(ctx, n.authority.js, n.cfg); err != nil {
+		return err
+	}
+	if err := n.applyPowers(ctx); err != nil {
+		return err
+	}
+	for p, l := range n.gates {
+		if err := openGate(n, p, l); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // connect gives a client of its own to each side, so that none waits behind another's messages.
@@ -123,8 +137,10 @@ func (n *Node) connect(srv *server.Server, client string) (*link, error) {
 // closeLinks flushes and closes what open connected.
 func (n *Node) closeLinks() {
 	links := []*link{n.authority}
-	for _, l := range n.platforms {
-		links = append(links, l)
+	for _, side := range []map[string]*link{n.platforms, n.gates} {
+		for _, l := range side {
+			links = append(links, l)
+		}
 	}
 	for _, l := range links {
 		if l == nil {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/nats-io/nats.go"
 
 	"signalbox.dev/signalbox/flow"
 )
@@ -21,13 +20,13 @@ func TestRoundTrip(t *testing.T) {
 	d := directory(t, n)
 	sent := submissionOf(t, north, rx, 1, 1500)
 	background(t, func(ctx context.Context) error {
-		return d.Authority().Submissions(ctx, 10, func(ctx context.Context, batch []Delivery) error {
+		return d.Authority().Submissions(ctx, 10, func(ctx context.Context, batch []Delivery) []error {
 			for _, one := range batch {
 				if diff := cmp.Diff(Delivery{north, rx, sent}, one, unexported); diff != "" {
 					t.Errorf("the authority got (-want +got)\n%s", diff)
 				}
 				if err := d.Authority().Publish(ctx, decisionOf(one.Platform, one.Business, 1)); err != nil {
-					return err
+					return []error{err}
 				}
 			}
 			return nil
@@ -44,7 +43,7 @@ func TestRoundTrip(t *testing.T) {
 
 	anchored := make(chan AnchorDelivery, 10)
 	background(t, func(ctx context.Context) error {
-		return d.Authority().Anchors(ctx, 10, func(_ context.Context, batch []AnchorDelivery) error {
+		return d.Authority().Anchors(ctx, 10, func(_ context.Context, batch []AnchorDelivery) []error {
 			for _, one := range batch {
 				anchored <- one
 			}
@@ -105,7 +104,7 @@ func TestResendingIsStoredOnce(t *testing.T) {
 	_, stopTaking := takeSubmissions(t, d)
 	_, stopDeciding := takeDecisions(t, d, north)
 	background(t, func(ctx context.Context) error {
-		return d.Authority().Anchors(ctx, 1, func(context.Context, []AnchorDelivery) error { return nil })
+		return d.Authority().Anchors(ctx, 1, func(context.Context, []AnchorDelivery) []error { return nil })
 	})
 	idle(t, n.Node)
 	stopTaking()
@@ -122,10 +121,10 @@ func TestFailedMessagesComeAgain(t *testing.T) {
 	tries, failed := map[flow.ID]int{}, errors.New("chain is away")
 	done := make(chan flow.ID, count)
 	background(t, func(ctx context.Context) error {
-		return d.Authority().Submissions(ctx, 1, func(_ context.Context, batch []Delivery) error {
+		return d.Authority().Submissions(ctx, 1, func(_ context.Context, batch []Delivery) []error {
 			id := idOf(t, batch[0].Submission)
 			if tries[id]++; id == number(0) && tries[id] <= failures {
-				return failed
+				return []error{failed}
 			}
 			done <- id
 			return nil
@@ -179,7 +178,7 @@ func TestMessagesInHandStayThere(t *testing.T) {
 	d := directory(t, n)
 	hand, release := make(chan flow.ID, 10), make(chan struct{})
 	stopFirst := background(t, func(ctx context.Context) error {
-		return d.Authority().Submissions(ctx, 1, func(_ context.Context, batch []Delivery) error {
+		return d.Authority().Submissions(ctx, 1, func(_ context.Context, batch []Delivery) []error {
 			hand <- idOf(t, batch[0].Submission)
 			<-release
 			return nil
@@ -201,7 +200,7 @@ func TestMessagesInHandStayThere(t *testing.T) {
 
 	// A reader that is gone without a word: it took a message by the server's
 	// account and never answers.
-	c, err := n.authority.js.Consumer(t.Context(), submissions, authorityConsumer)
+	c, err := n.authority.js.Consumer(t.Context(), streamOf(submissions, north), string(flow.Register))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,64 +213,6 @@ func TestMessagesInHandStayThere(t *testing.T) {
 	from, _ = takeSubmissions(t, d)
 	if got := idOf(t, next(t, from).Submission); got != number(2) {
 		t.Errorf("got %s", got)
-	}
-}
-
-// A stored message that can't be read is discarded and counted, and those
-// behind it arrive.
-func TestUnreadableMessagesHoldUpNobody(t *testing.T) {
-	n := start(t, NodeConfig{})
-	d := directory(t, n)
-	mislabelled, err := flow.Marshal(submissionOf(t, south, rx, 9, 10))
-	if err != nil {
-		t.Fatal(err)
-	}
-	foreign, err := flow.Marshal(decisionOf(south, rx, 9))
-	if err != nil {
-		t.Fatal(err)
-	}
-	poison := map[string][][]byte{
-		submissions: {nil, []byte("noise"), {0x83, 0x40, 0x40, 0x40}, mislabelled},
-		decisions:   {nil, []byte("noise"), foreign},
-		anchors:     {nil, []byte("noise")},
-	}
-	var want uint64
-	for stream, list := range poison {
-		for _, data := range list {
-			m := &nats.Msg{Subject: subject(stream, Route{north, rx}), Data: data}
-			if _, err := n.authority.js.PublishMsg(t.Context(), m); err != nil {
-				t.Fatal(err)
-			}
-			want++
-		}
-	}
-	err = errors.Join(d.Platform(north).Submit(t.Context(), submissionOf(t, north, rx, 1, 10)),
-		d.Authority().Publish(t.Context(), decisionOf(north, rx, 1)),
-		d.Platform(north).Anchor(t.Context(), rx, []flow.Anchor{{BusinessTx: "0x1"}}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	fromSubmissions, _ := takeSubmissions(t, d)
-	fromDecisions, _ := takeDecisions(t, d, north)
-	fromAnchors := make(chan AnchorDelivery, 10)
-	background(t, func(ctx context.Context) error {
-		return d.Authority().Anchors(ctx, 10, func(_ context.Context, batch []AnchorDelivery) error {
-			fromAnchors <- batch[0]
-			return nil
-		})
-	})
-	if got := idOf(t, next(t, fromSubmissions).Submission); got != number(1) {
-		t.Errorf("submission %s", got)
-	}
-	if got := next(t, fromDecisions).ID; got != number(1) {
-		t.Errorf("decision %s", got)
-	}
-	if got := next(t, fromAnchors); len(got.Anchors) != 1 {
-		t.Errorf("%d anchors", len(got.Anchors))
-	}
-	idle(t, n.Node)
-	if got := health(t, n.Node).Malformed; got != want {
-		t.Errorf("%d messages counted as unreadable, want %d", got, want)
 	}
 }
 
@@ -294,7 +235,7 @@ func TestRestartKeepsWhatIsNotDone(t *testing.T) {
 	}
 	// One submission is done with; the others, and a decision, are in the hands
 	// of readers that end without an answer.
-	c, err := n.authority.js.Consumer(t.Context(), submissions, authorityConsumer)
+	c, err := n.authority.js.Consumer(t.Context(), streamOf(submissions, north), string(flow.Register))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,7 +250,7 @@ func TestRestartKeepsWhatIsNotDone(t *testing.T) {
 			}
 		}
 	}
-	c, err = n.platforms[north].js.Consumer(t.Context(), decisions, token(north))
+	c, err = n.platforms[north].js.Consumer(t.Context(), streamOf(decisions, north), soleConsumer)
 	if err != nil {
 		t.Fatal(err)
 	}

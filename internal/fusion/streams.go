@@ -4,28 +4,42 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"signalbox.dev/signalbox/flow"
 )
 
 // DuplicateWindow is how long a stream remembers a message's id: a repetition
 // within it succeeds and stores nothing.
 const DuplicateWindow = 2 * time.Minute
 
-// The streams of a node, and the first token of their subjects.
+// Kinds of stream. Each platform has one of each, so that no platform's messages
+// take another's room or stand before them.
 const (
 	submissions = "submissions"
-	decisions   = "decisions"
 	anchors     = "anchors"
+	decisions   = "decisions"
+	quarantine  = "quarantine"
 )
 
-// authorityConsumer is the durable consumer of submissions and of anchors. In
-// decisions each platform has one of its own, named by its token.
-const authorityConsumer = "authority"
+// Subjects begin with one of these. What platforms push goes to sub and anc,
+// where the node's gate looks at it and puts it into its stream under kept.
+const (
+	prefixSubmission = "sub"
+	prefixAnchor     = "anc"
+	prefixDecision   = "dec"
+	prefixKept       = "kept"
+	prefixQuarantine = "qua"
+)
 
-func prefix(stream string) string { return stream[:3] }
+// soleConsumer is the consumer of a platform's anchors, and that of its
+// decisions. Its submissions have one for each step, named by the step's token,
+// so that each step can be paused by itself.
+const soleConsumer = "all"
 
 // dotInToken stands for a dot of a name, which would part a subject's tokens.
 // No name holds it (flow.CheckName), so that two names never share a token.
@@ -35,74 +49,175 @@ func token(name string) string { return strings.ReplaceAll(name, ".", dotInToken
 
 func nameOf(token string) string { return strings.ReplaceAll(token, dotInToken, ".") }
 
-func subject(stream string, r Route) string {
-	return prefix(stream) + "." + token(r.Business) + "." + token(r.Platform)
+// streamOf names a platform's stream of a kind.
+func streamOf(kind, platform string) string { return kind + "-" + token(platform) }
+
+// address is what a subject says of its message.
+type address struct {
+	kind string // submissions, anchors or decisions
+	Route
+	step flow.Step // of a submission
 }
 
-// routeOf is the inverse of subject.
-func routeOf(subject string) (Route, error) {
-	parts := strings.Split(subject, ".")
-	if len(parts) != 3 {
-		return Route{}, errors.New("subject is not of the form stream.business.platform")
+var prefixes = []struct{ kind, prefix string }{
+	{submissions, prefixSubmission}, {anchors, prefixAnchor}, {decisions, prefixDecision},
+}
+
+// subject is where the sender of a message publishes it.
+func (a address) subject() string {
+	for _, p := range prefixes {
+		if p.kind == a.kind {
+			s := p.prefix + "." + token(a.Business) + "." + token(a.Platform)
+			if a.kind == submissions {
+				s += "." + token(string(a.step))
+			}
+			return s
+		}
 	}
-	return Route{Platform: nameOf(parts[2]), Business: nameOf(parts[1])}, nil
+	return "unknown." + a.kind
+}
+
+// kept is the subject under which the message's stream holds it.
+func (a address) kept() string {
+	if a.kind == decisions {
+		return a.subject()
+	}
+	return prefixKept + "." + a.subject()
+}
+
+// quarantined is the subject under which the platform's quarantine holds it.
+func (a address) quarantined() string { return prefixQuarantine + "." + a.subject() }
+
+var errSubject = errors.New("the subject is not of the form kind.business.platform, or sub.business.platform.step")
+
+// addressOf is the inverse of subject, kept and quarantined.
+func addressOf(subject string) (address, error) {
+	parts := strings.Split(subject, ".")
+	if parts[0] == prefixKept || parts[0] == prefixQuarantine {
+		parts = parts[1:]
+	}
+	if len(parts) < 3 {
+		return address{}, errSubject
+	}
+	for _, p := range prefixes {
+		if p.prefix != parts[0] {
+			continue
+		}
+		a := address{kind: p.kind, Route: Route{Platform: nameOf(parts[2]), Business: nameOf(parts[1])}}
+		switch {
+		case p.kind != submissions && len(parts) == 3:
+			return a, nil
+		case p.kind == submissions && len(parts) == 4:
+			a.step = flow.Step(nameOf(parts[3]))
+			return a, nil
+		}
+	}
+	return address{}, errSubject
 }
 
 // layOut makes the node's streams, or brings them in line with cfg, and their
 // consumers.
 //
 // Consumers live in memory: their state is what was given out and not yet
-// acknowledged, and after a restart whoever took that is gone. All three streams
-// are work queues, so what is left in them is exactly what is not done with, and
-// a new consumer gives it out at once.
+// acknowledged, and after a restart whoever took that is gone. All streams but
+// the quarantine are work queues, so what is left in them is exactly what is not
+// done with, and a new consumer gives it out at once.
 func layOut(ctx context.Context, js jetstream.JetStream, cfg NodeConfig) error {
-	for _, s := range []jetstream.StreamConfig{
-		stream(submissions, cfg, jetstream.DiscardNew),
-		stream(anchors, cfg, jetstream.DiscardNew),
-		stream(decisions, cfg, jetstream.DiscardOld),
-	} {
-		if _, err := js.CreateOrUpdateStream(ctx, s); err != nil {
-			return fmt.Errorf("laying out stream %s: %w", s.Name, err)
-		}
-	}
-	for _, s := range []string{submissions, anchors} {
-		if err := consumer(ctx, js, s, authorityConsumer, prefix(s)+".>", cfg); err != nil {
-			return err
-		}
-	}
 	for _, p := range platforms(cfg.Routes) {
-		// One consumer for all kinds of a platform's business.
-		if err := consumer(ctx, js, decisions, token(p), prefix(decisions)+".*."+token(p), cfg); err != nil {
-			return err
+		for _, s := range streams(p, cfg) {
+			if _, err := js.CreateOrUpdateStream(ctx, s); err != nil {
+				return fmt.Errorf("laying out stream %s: %w", s.Name, err)
+			}
+		}
+		for _, c := range consumers(p) {
+			if err := c.layOut(ctx, js, cfg); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// stream is a work queue: a message leaves it when it is acknowledged.
-func stream(name string, cfg NodeConfig, full jetstream.DiscardPolicy) jetstream.StreamConfig {
-	s := jetstream.StreamConfig{
-		Name:                 name,
-		Subjects:             []string{prefix(name) + ".*.*"},
-		Storage:              jetstream.FileStorage,
-		Retention:            jetstream.WorkQueuePolicy,
-		Duplicates:           DuplicateWindow,
-		MaxMsgsPerSubject:    int64(cfg.MaxWaiting),
-		MaxBytes:             cfg.MaxBytes,
-		MaxMsgSize:           maxPayload,
-		Discard:              full,
-		DiscardNewPerSubject: full == jetstream.DiscardNew,
+func streams(platform string, cfg NodeConfig) []jetstream.StreamConfig {
+	queue := func(kind, subject string, full jetstream.DiscardPolicy) jetstream.StreamConfig {
+		return jetstream.StreamConfig{
+			Name:                 streamOf(kind, platform),
+			Subjects:             []string{subject},
+			Storage:              jetstream.FileStorage,
+			Retention:            jetstream.WorkQueuePolicy, // a message leaves when it is acknowledged
+			Duplicates:           DuplicateWindow,
+			MaxMsgsPerSubject:    int64(cfg.MaxWaiting),
+			MaxBytes:             cfg.MaxBytes,
+			MaxMsgSize:           maxPayload,
+			Discard:              full,
+			DiscardNewPerSubject: full == jetstream.DiscardNew,
+		}
 	}
-	if name == decisions {
-		s.MaxAge = cfg.DecisionAge
+	p := token(platform)
+	decided := queue(decisions, prefixDecision+".*."+p, jetstream.DiscardOld)
+	decided.MaxAge = cfg.DecisionAge
+	bad := queue(quarantine, prefixQuarantine+".>", jetstream.DiscardOld)
+	bad.Subjects = []string{
+		prefixQuarantine + "." + prefixSubmission + ".*." + p + ".*",
+		prefixQuarantine + "." + prefixAnchor + ".*." + p,
+		prefixQuarantine + "." + prefixDecision + ".*." + p,
 	}
-	return s
+	bad.Retention = jetstream.LimitsPolicy
+	bad.MaxMsgsPerSubject = maxQuarantined
+	return []jetstream.StreamConfig{
+		queue(submissions, prefixKept+"."+prefixSubmission+".*."+p+".*", jetstream.DiscardNew),
+		queue(anchors, prefixKept+"."+prefixAnchor+".*."+p, jetstream.DiscardNew),
+		decided, bad,
+	}
 }
 
-func consumer(ctx context.Context, js jetstream.JetStream, stream, name, filter string, cfg NodeConfig) error {
-	_, err := js.CreateOrUpdateConsumer(ctx, stream, jetstream.ConsumerConfig{
-		Durable:       name,
-		FilterSubject: filter,
+// consumer is one way to take messages out of a platform's stream.
+type consumer struct {
+	kind     string
+	platform string
+	step     flow.Step // of submissions
+}
+
+func (c consumer) stream() string { return streamOf(c.kind, c.platform) }
+
+func (c consumer) name() string {
+	if c.kind == submissions {
+		return token(string(c.step))
+	}
+	return soleConsumer
+}
+
+func (c consumer) filter() string {
+	if c.kind == submissions {
+		return prefixKept + "." + prefixSubmission + ".*." + token(c.platform) + "." + c.name()
+	}
+	return ""
+}
+
+// consumers are all of a platform's, in a fixed order.
+func consumers(platform string) []consumer {
+	var all []consumer
+	for _, kind := range []string{submissions, anchors, decisions} {
+		all = append(all, consumersOf(kind, platform)...)
+	}
+	return all
+}
+
+func consumersOf(kind, platform string) []consumer {
+	if kind != submissions {
+		return []consumer{{kind: kind, platform: platform}}
+	}
+	var all []consumer
+	for _, s := range flow.Steps() {
+		all = append(all, consumer{kind: kind, platform: platform, step: s})
+	}
+	return all
+}
+
+func (c consumer) layOut(ctx context.Context, js jetstream.JetStream, cfg NodeConfig) error {
+	_, err := js.CreateOrUpdateConsumer(ctx, c.stream(), jetstream.ConsumerConfig{
+		Durable:       c.name(),
+		FilterSubject: c.filter(),
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       cfg.Redeliver,
 		MaxDeliver:    -1,
@@ -110,7 +225,17 @@ func consumer(ctx context.Context, js jetstream.JetStream, stream, name, filter 
 		MemoryStorage: true,
 	})
 	if err != nil {
-		return fmt.Errorf("laying out the readers of %s: %w", stream, err)
+		return fmt.Errorf("laying out the readers of %s: %w", c.stream(), err)
 	}
 	return nil
+}
+
+// platforms gives each platform of the routes once, in order.
+func platforms(routes []Route) []string {
+	var names []string
+	for _, r := range routes {
+		names = append(names, r.Platform)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
