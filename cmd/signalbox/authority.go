@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -35,11 +37,23 @@ type authorityCommand struct {
 
 // control finds the running authority.
 type control struct {
-	Data string `help:"The data directory of the running system." default:"./data" type:"path" placeholder:"DIR"`
+	Data string `help:"The data directory of the running system, or the folder of an authority that runs apart." default:"./data" type:"path" placeholder:"DIR"`
 	JSON bool   `help:"Print JSON."`
 }
 
-func (c control) client() *oversight.Client { return oversight.NewClient(oversight.Socket(c.Data)) }
+// authority is the authority's folder: Data itself, or within the data directory
+// of an all-in-one.
+func (c control) authority() string {
+	within := filepath.Join(c.Data, "authority")
+	if _, err := os.Stat(within); err == nil {
+		return within
+	}
+	return c.Data
+}
+
+func (c control) client() *oversight.Client {
+	return oversight.NewClient(oversight.Socket(c.authority()))
+}
 
 // warrant is how an order is signed.
 type warrant struct {

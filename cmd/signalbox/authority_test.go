@@ -126,7 +126,7 @@ func TestOfficerAtWork(t *testing.T) {
 
 	must(t, o.u.cmd.Process.Signal(os.Interrupt))
 	must(t, o.u.cmd.Wait())
-	if _, err := os.Stat(oversight.Socket(dir)); err == nil {
+	if _, err := os.Stat(oversight.Socket(filepath.Join(dir, "authority"))); err == nil {
 		t.Error("the socket is left behind")
 	}
 	o.explains(refused, "then")

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// Socket is where the officers' socket of a data directory is.
-func Socket(dir string) string { return filepath.Join(dir, "authority", "control.sock") }
+// Socket is where the officers' socket is in the authority's folder.
+func Socket(dir string) string { return filepath.Join(dir, "control.sock") }
 
 // Serve answers on a unix socket that its owner alone can open (0600), until ctx
 // ends; then it answers what it has in hand and takes the socket away. A socket

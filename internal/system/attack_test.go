@@ -12,6 +12,8 @@ import (
 	"signalbox.dev/signalbox/envelope"
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/fusion"
+	"signalbox.dev/signalbox/internal/party"
+	"signalbox.dev/signalbox/internal/party/trial"
 	"signalbox.dev/signalbox/internal/platform"
 	"signalbox.dev/signalbox/internal/platform/authorise"
 	"signalbox.dev/signalbox/internal/platform/event"
@@ -21,6 +23,7 @@ import (
 	"signalbox.dev/signalbox/internal/platform/sealing"
 	"signalbox.dev/signalbox/ledger"
 	"signalbox.dev/signalbox/profile"
+	"signalbox.dev/signalbox/profile/prescription"
 	"signalbox.dev/signalbox/profile/prescription/samples"
 	"signalbox.dev/signalbox/receipt"
 )
@@ -96,7 +99,7 @@ const (
 
 func (x *steps) enrol() {
 	x.Helper()
-	for _, p := range participants() {
+	for _, p := range trial.People() {
 		if p.Role != contract.RoleReviewer {
 			continue
 		}
@@ -161,12 +164,12 @@ func TestWhoSeesWhat(t *testing.T) {
 	}
 	stored, err := s.Platform.Process.Fetch(t.Context(), x.flow, producerA)
 	must(t, err)
-	reader := sealing.Reader{Suite: s.suite, Chain: s.Settings.Chain, Log: s.Keys, Sender: s.ring.platform.signing.Public()}
+	reader := sealing.Reader{Suite: s.suite, Chain: s.Settings.Chain, Log: s.Keys, Sender: s.ring.platform.Signing.Public()}
 	for who, key := range map[string]envelope.PrivateKey{
 		"another producer": s.ring.people[producerB].sealing,
-		"the platform":     s.ring.platform.sealing,
-		"the network":      s.ring.platform.network,
-		"the authority":    s.ring.authority.sealing,
+		"the platform":     s.ring.platform.Sealing,
+		"the network":      s.ring.platform.Network,
+		"the authority":    s.ring.authority.Sealing,
 	} {
 		if _, err := process.OpenOrder(reader, stored, key); !errors.Is(err, envelope.ErrNotRecipient) {
 			t.Errorf("%s opening the order: %v", who, err)
@@ -181,7 +184,7 @@ func TestWhoSeesWhat(t *testing.T) {
 	must(t, err)
 	h, err := sub.Open()
 	must(t, err)
-	for who, key := range map[string]envelope.PrivateKey{"platform": s.ring.platform.sealing, "network": s.ring.platform.network} {
+	for who, key := range map[string]envelope.PrivateKey{"platform": s.ring.platform.Sealing, "network": s.ring.platform.Network} {
 		if _, err := s.suite.Open(envelope.SubmissionContext(h), sub.Sealed, key); !errors.Is(err, envelope.ErrNotRecipient) {
 			t.Errorf("the %s's key opens what is sealed to the authority: %v", who, err)
 		}
@@ -201,11 +204,11 @@ func newCheat(x *steps) *cheat {
 	s := x.s
 	sealer, err := sealing.New(sealing.Config{
 		Suite: s.suite, Chain: s.Settings.Chain, Network: s.Settings.Network, Platform: s.Settings.Platform, Business: "prescription",
-		Signing: s.ring.platform.signing, Sealing: s.ring.platform.sealing, NetworkKey: s.ring.platform.network.Public(),
-		Authority: []envelope.PublicKey{s.ring.authority.sealing.Public()}, Log: s.Keys, Zone: time.FixedZone(zoneName, zoneOffset),
+		Signing: s.ring.platform.Signing, Sealing: s.ring.platform.Sealing, NetworkKey: s.ring.platform.Network.Public(),
+		Authority: []envelope.PublicKey{s.ring.authority.Sealing.Public()}, Log: s.Keys, Zone: time.FixedZone(zoneName, zoneOffset),
 	})
 	must(x.T, err)
-	directory, err := fusion.NewDirectory(s.node)
+	directory, err := fusion.NewDirectory(s.node.Node)
 	must(x.T, err)
 	return &cheat{steps: x, sealer: sealer, side: directory.Platform(s.Settings.Platform)}
 }
@@ -286,10 +289,10 @@ func (c *cheat) purchase(producer string) flow.Purchase {
 	c.Helper()
 	stored, err := c.s.Ledger.Get(c.Context(), ledger.Key{Flow: c.flow, Tx: c.flow})
 	must(c.T, err)
-	reader := sealing.Reader{Suite: c.s.suite, Chain: c.s.Settings.Chain, Log: c.s.Keys, Sender: c.s.ring.platform.signing.Public()}
-	raw, err := reader.Open(stored, c.s.ring.platform.sealing)
+	reader := sealing.Reader{Suite: c.s.suite, Chain: c.s.Settings.Chain, Log: c.s.Keys, Sender: c.s.ring.platform.Signing.Public()}
+	raw, err := reader.Open(stored, c.s.ring.platform.Sealing)
 	must(c.T, err)
-	p, err := c.s.profile()
+	p, err := prescription.New(prescription.Config{})
 	must(c.T, err)
 	rec, err := p.Parse(raw)
 	must(c.T, err)
@@ -385,16 +388,16 @@ func TestKeyFiles(t *testing.T) {
 	if _, _, err := found(dir, "gm", time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	l := layout{dir}
-	p, err := l.passphrase()
+	l := dataDir(dir)
+	p, err := party.Passphrase(l.passphrase())
 	must(t, err)
-	r := &ring{people: map[string]participantKeys{}}
-	if err := loadKeys(l, append(p, 'x'), r.slots("gm")); err == nil {
+	r := newRing(envelope.GM(), chainID)
+	if err := party.LoadKeys(append(p, 'x'), r.slots(l)); err == nil {
 		t.Error("keys open with another passphrase")
 	}
-	must(t, loadKeys(l, p, r.slots("gm")))
+	must(t, party.LoadKeys(p, r.slots(l)))
 	var key envelope.PrivateKey
-	if err := loadKeys(l, p, []slot{{&key, envelope.Signing, "authority/keys/sealing.pem"}}); err == nil {
+	if err := party.LoadKeys(p, []party.Slot{{Key: &key, Use: envelope.Signing, File: l.Path("authority/keys/sealing.pem")}}); err == nil {
 		t.Error("a sealing key was taken for a signing key")
 	}
 	if _, _, err := found(dir, "intl", time.Now()); err == nil {

@@ -32,7 +32,7 @@ func Fsck(ctx context.Context, dir string, now time.Time, say func(string)) (Che
 	if err != nil {
 		return Checked{}, err
 	}
-	l := layout{dir}
+	l := dataDir(dir)
 	text, err := os.ReadFile(l.published())
 	if err != nil {
 		return Checked{}, fmt.Errorf("reading the authority's keys: %w", err)

@@ -1,0 +1,94 @@
+package authority
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"time"
+
+	"signalbox.dev/signalbox/envelope"
+	role "signalbox.dev/signalbox/internal/authority"
+	"signalbox.dev/signalbox/internal/chain"
+	"signalbox.dev/signalbox/internal/fusion"
+	"signalbox.dev/signalbox/internal/oversight"
+	"signalbox.dev/signalbox/internal/party"
+	"signalbox.dev/signalbox/profile"
+)
+
+// Parts are what the authority is put together from.
+type Parts struct {
+	Dir        party.Dir
+	Keys       *Keys
+	Genesis    chain.Genesis
+	Begun      time.Time // genesis time
+	SubjectKey role.SubjectKeyMode
+	Register   role.Register
+	Profiles   []profile.Profile
+	Nodes      *fusion.Directory
+	Clock      func() time.Time
+	Logger     *slog.Logger
+}
+
+// Party is the authority's half, wired. Its layers run it.
+type Party struct {
+	Chain     *chain.Chain
+	Authority *role.Authority
+
+	parts Parts
+}
+
+// ChainDir is the folder of the authority's node of the supervision chain.
+func ChainDir(dir party.Dir) string { return dir.Path("chain") }
+
+// New opens the chain and puts the rest upon it. It starts nothing.
+func New(p Parts) (_ *Party, err error) {
+	signers, err := p.Keys.signers()
+	if err != nil {
+		return nil, err
+	}
+	out := &Party{parts: p}
+	out.Chain, err = chain.Open(chain.Config{
+		Dir: ChainDir(p.Dir), Genesis: p.Genesis, Begun: p.Begun, Signers: signers, Clock: p.Clock,
+		Logger: p.Logger.With("part", "supervision chain"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	out.Authority, err = role.New(role.Config{
+		Suite: p.Keys.suite, Signing: p.Keys.Signing, Sealing: []envelope.PrivateKey{p.Keys.Sealing},
+		PseudonymKey: p.Keys.pseudonym, SubjectKey: p.SubjectKey, CA: p.Genesis.CA,
+		Profiles: p.Profiles, Register: p.Register, Random: rand.Reader, Clock: p.Clock,
+		Logger: p.Logger.With("part", "authority"),
+	}, out.Chain, p.Nodes.Authority())
+	if err != nil {
+		return nil, errors.Join(err, out.Chain.Close())
+	}
+	return out, nil
+}
+
+// Layers are the chain, what serves the fusion nodes, and the officers' socket,
+// in the order in which they start. Backwards, they drain: no officer is let in
+// any more, then what was taken from the nodes is answered, then the chain ends.
+func (p *Party) Layers() []party.Layer {
+	return []party.Layer{
+		{Name: "supervision chain", Run: p.Chain.Run, Ready: p.Chain.Ready()},
+		{Name: "authority", Run: p.Authority.Run},
+		{Name: "officers' socket", Run: p.serveOfficers},
+	}
+}
+
+// Close releases what was opened and is not to run.
+func (p *Party) Close() error { return p.Chain.Close() }
+
+// serveOfficers answers the officers' tools until ctx ends.
+func (p *Party) serveOfficers(ctx context.Context) error {
+	h, err := oversight.NewHandler(oversight.Config{
+		Chain: p.Chain, Authority: p.Authority, CA: p.parts.Genesis.CA, Clock: p.parts.Clock,
+		Logger: p.parts.Logger.With("part", "oversight"),
+	})
+	if err != nil {
+		return err
+	}
+	return oversight.Serve(ctx, oversight.Socket(string(p.parts.Dir)), h)
+}
