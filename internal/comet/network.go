@@ -126,21 +126,16 @@ const (
 	voteTimeout     = 100 * time.Millisecond
 	timeoutDelta    = 100 * time.Millisecond // longer by this in every further round
 	handshakeWait   = 5 * time.Second
-	redial          = time.Second
+	redial          = time.Second // between two attempts to connect to a node
+	patience        = 3 * redial  // of the node whose turn to dial it is not
 	maxInboundPeers = 128
 )
 
 // join sets what nodes of several validators have beyond one alone.
 func (n *Network) join(s *cfg.Config) {
-	peers := make([]string, len(n.Peers))
-	for i, p := range n.Peers {
-		peers[i] = p.ID + "@" + p.Addr
-	}
 	s.FilterPeers = true
 	s.P2P.ListenAddress = "tcp://" + n.Listen
-	s.P2P.PersistentPeers = strings.Join(peers, ",")
-	s.P2P.PersistentPeersMaxDialPeriod = redial
-	s.P2P.MaxNumInboundPeers, s.P2P.MaxNumOutboundPeers = maxInboundPeers, len(peers)
+	s.P2P.MaxNumInboundPeers, s.P2P.MaxNumOutboundPeers = maxInboundPeers, len(n.Peers)
 	s.P2P.AddrBookStrict, s.P2P.AllowDuplicateIP = false, true
 	s.P2P.FlushThrottleTimeout = flushThrottle
 	s.P2P.HandshakeTimeout, s.P2P.DialTimeout = handshakeWait, handshakeWait
@@ -148,6 +143,39 @@ func (n *Network) join(s *cfg.Config) {
 	s.Consensus.TimeoutPropose, s.Consensus.TimeoutProposeDelta = proposeTimeout, timeoutDelta
 	s.Consensus.TimeoutPrevote, s.Consensus.TimeoutPrevoteDelta = voteTimeout, timeoutDelta
 	s.Consensus.TimeoutPrecommit, s.Consensus.TimeoutPrecommitDelta = voteTimeout, timeoutDelta
+}
+
+// keepConnected dials a peer whenever there is no connection to it, until the node
+// stops. CometBFT's own way of doing so waits for five seconds and longer. When
+// two nodes dial each other at once both connections may be turned away as the
+// second one, so the node with the smaller id dials first.
+func (n *Node) keepConnected(sw p2p.Switcher, own string, to Peer) {
+	every := redial
+	if own > to.ID {
+		every = patience
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for first := true; ; first = false {
+		if !(first && own > to.ID) && !sw.Peers().Has(p2p.ID(to.ID)) && n.cfg.Network.Admit(to.ID) == nil {
+			if err := dial(sw, to); err != nil {
+				n.cfg.Logger.Debug("connecting to another node", "node", to.ID, "error", err)
+			}
+		}
+		select {
+		case <-n.stopped:
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func dial(sw p2p.Switcher, to Peer) error {
+	addr, err := p2p.NewNetAddressString(to.ID + "@" + to.Addr) // resolves the name anew
+	if err != nil {
+		return err
+	}
+	return sw.DialPeerWithAddress(addr)
 }
 
 // filterByID is the path under which CometBFT asks whether a node may connect.

@@ -15,6 +15,9 @@ import (
 	"time"
 )
 
+// longest is what a test waits for nodes to find each other, on a busy machine.
+const longest = 2 * time.Minute
+
 // member is one node of several on loopback.
 type member struct {
 	dir  string
@@ -103,7 +106,7 @@ func (c *council) bar(id string, barred bool) {
 // put has a transaction take effect by way of one member.
 func (m *member) put(t testing.TB, tx string) {
 	t.Helper()
-	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), longest)
 	defer stop()
 	if code, err := m.app.put(ctx, m.node, tx); err != nil || code != 0 {
 		t.Fatalf("putting %q: code %d, %v", tx, code, err)
@@ -113,7 +116,7 @@ func (m *member) put(t testing.TB, tx string) {
 // agree waits until all of these have come to the same height and hash.
 func agree(t testing.TB, all ...*member) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(longest)
 	for {
 		first := all[0].app.position()
 		same := !slices.ContainsFunc(all, func(m *member) bool {
@@ -136,7 +139,7 @@ func agree(t testing.TB, all ...*member) {
 // connected waits until m is connected to just so many others.
 func (m *member) connected(t testing.TB, n int) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(longest)
 	for len(m.node.Connected()) != n {
 		if time.Now().After(deadline) {
 			t.Fatalf("connected to %d nodes, want %d", len(m.node.Connected()), n)

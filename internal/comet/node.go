@@ -40,7 +40,8 @@ type Node struct {
 	lock    *os.File
 	closing error
 
-	submits submits
+	submits  submits
+	dialling sync.WaitGroup // of Network's peers
 }
 
 type lifecycle int
@@ -105,6 +106,10 @@ func (n *Node) start(ctx context.Context) (err error) {
 	if n.cfg.Network != nil {
 		if err := n.inner.OnStart(); err != nil {
 			return fmt.Errorf("starting consensus and taking connections at %s: %w", n.cfg.Network.Listen, err)
+		}
+		sw, own := n.inner.Switch(), string(n.inner.NodeInfo().ID())
+		for _, p := range n.cfg.Network.Peers {
+			n.dialling.Go(func() { n.keepConnected(sw, own, p) })
 		}
 		return nil
 	}
@@ -252,6 +257,7 @@ func (n *Node) close() {
 	if n.inner != nil {
 		errs = append(errs, stop(n.inner))
 	}
+	n.dialling.Wait() // a dial ends with the transport
 	for _, kv := range n.dbs {
 		errs = append(errs, kv.Close())
 	}
