@@ -7,10 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/common/ast"
-	"cel.dev/cel-go/common/operators"
-
 	"signalbox.dev/signalbox/flow"
 )
 
@@ -47,12 +43,8 @@ func (b Bundle) Admit() (*Rules, error) {
 
 func (r *Rules) vet() error {
 	steps := make(map[flow.Step]uint64)
-	for _, c := range r.counted {
-		for _, s := range c.Steps {
-			if steps[s] += c.writeCost(); steps[s] > maxStepCost {
-				return within("counter "+c.ID, c.at.wrong("", fmt.Errorf("brings %s over the ceiling of %d", s, maxStepCost)))
-			}
-		}
+	if err := r.vetCounters(steps); err != nil {
+		return err
 	}
 	for i := range r.compiled {
 		rule := &r.compiled[i]
@@ -69,6 +61,28 @@ func (r *Rules) vet() error {
 		for _, s := range rule.Steps {
 			if steps[s] += worst; steps[s] > maxStepCost {
 				return rule.wrongAt(0, fmt.Errorf("brings the rules of %s over the ceiling of %d", s, maxStepCost))
+			}
+		}
+	}
+	return nil
+}
+
+// vetCounters checks the filters of counters, and adds to each step what
+// counting it costs.
+func (r *Rules) vetCounters(steps map[flow.Step]uint64) error {
+	for _, c := range r.counted {
+		if c.filter != nil {
+			if err := c.filter.deterministic(); err != nil {
+				return err
+			}
+		}
+		asking, err := c.filter.cost()
+		if err != nil {
+			return err
+		}
+		for _, s := range c.Steps {
+			if steps[s] += c.writeCost() + asking; steps[s] > maxStepCost {
+				return within("counter "+c.ID, c.at.wrong("", fmt.Errorf("brings %s over the ceiling of %d", s, maxStepCost)))
 			}
 		}
 	}
@@ -102,58 +116,4 @@ func (c *compiledRule) names() map[string]bool {
 		}
 	}
 	return used
-}
-
-// deterministic refuses every expression that holds a value of another type
-// than those of facts and parameters, or builds a struct of its own.
-func (c *compiledRule) deterministic() error {
-	a := c.ast.NativeRep()
-	var err error
-	wrong := func(id int64, what error) {
-		if err == nil {
-			err = c.wrongAt(offsetOf(c.When, a.SourceInfo().GetStartLocation(id)), what)
-		}
-	}
-	for _, id := range slices.Sorted(maps.Keys(a.TypeMap())) {
-		if t := a.GetType(id); !plainType(t) {
-			wrong(id, fmt.Errorf("uses the type %s", t))
-		}
-	}
-	ast.PreOrderVisit(a.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
-		if e.Kind() == ast.StructKind {
-			wrong(e.ID(), errors.New("builds a struct"))
-		}
-	}))
-	ast.PreOrderVisit(a.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
-		if e.Kind() == ast.CallKind && comparesStructs(a, e.AsCall()) {
-			wrong(e.ID(), errors.New("compares whole structs"))
-		}
-	}))
-	return err
-}
-
-// comparesStructs catches the operators whose cost on structs the estimation
-// does not see.
-func comparesStructs(a *ast.AST, call ast.CallExpr) bool {
-	if !slices.Contains([]string{operators.Equals, operators.NotEquals, operators.In}, call.FunctionName()) {
-		return false
-	}
-	return slices.ContainsFunc(call.Args(), func(e ast.Expr) bool { return holdsStruct(a.GetType(e.ID())) })
-}
-
-func holdsStruct(t *cel.Type) bool {
-	return t.Kind() == cel.StructKind || t.Kind() == cel.ListKind && holdsStruct(t.Parameters()[0])
-}
-
-func plainType(t *cel.Type) bool {
-	switch t.Kind() {
-	case cel.BoolKind, cel.IntKind, cel.StringKind:
-		return t.IsExactType(cel.BoolType) || t.IsExactType(cel.IntType) || t.IsExactType(cel.StringType)
-	case cel.ListKind:
-		return plainType(t.Parameters()[0])
-	case cel.StructKind:
-		return t.TypeName() == factsType || t.TypeName() == itemType
-	default:
-		return false
-	}
 }

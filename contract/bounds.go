@@ -92,7 +92,7 @@ func (s sizes) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
 		return &cost.SizeEstimate{Max: maxTags}
 	case path[0] == "facts" && last == "unreadable_path":
 		return &cost.SizeEstimate{Max: maxPath}
-	case n.Type().Kind() == cel.StringKind && (path[0] == "facts" || path[0] == "step"):
+	case n.Type().Kind() == cel.StringKind && (path[0] == "facts" || path[0] == "item" || path[0] == "step"):
 		return &cost.SizeEstimate{Max: maxText}
 	default:
 		return nil

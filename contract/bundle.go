@@ -28,10 +28,11 @@ type Effect string
 
 // The effects.
 const (
-	Refuse  Effect = "refuse"
-	Hold    Effect = "hold" // an officer of the authority decides
-	Flag    Effect = "flag" // granted, and shown
-	Listing Effect = "list" // granted, shown, and the flow goes on the list of abnormal transactions
+	Refuse   Effect = "refuse"
+	Hold     Effect = "hold"  // an officer of the authority decides
+	Flag     Effect = "flag"  // granted, and shown
+	Granting Effect = "grant" // asked for a batch grant that is lacking, and issues it
+	Listing  Effect = "list"  // granted, shown, and the flow goes on the list of abnormal transactions
 )
 
 // Mode says whether a rule counts yet (R6.4).
@@ -66,6 +67,7 @@ type Rule struct {
 	Effect  Effect
 	Mode    Mode
 	Message Message
+	Terms   Terms // with effect grant
 
 	at    places
 	lines []string // the YAML, to find places within When
@@ -92,7 +94,8 @@ type Case struct {
 }
 
 // Want is what the rules must make of a case: the verdict, and every rule that
-// hits, whatever its effect and mode, in the bundle's order.
+// hits, whatever its effect and mode, in the bundle's order. Rules with effect
+// grant are asked as if the institution had no batch grant.
 type Want struct {
 	Verdict flow.Verdict
 	Rules   []string
@@ -164,11 +167,14 @@ func (r Rule) validate() error {
 	if r.When == "" {
 		return r.at.wrong("when", errors.New("when: missing"))
 	}
-	if !slices.Contains([]Effect{Refuse, Hold, Flag, Listing}, r.Effect) {
-		return r.at.wrong("effect", errors.New("effect: want refuse, hold, flag or list"))
+	if !slices.Contains([]Effect{Refuse, Hold, Flag, Listing, Granting}, r.Effect) {
+		return r.at.wrong("effect", errors.New("effect: want refuse, hold, flag, list or grant"))
 	}
 	if !slices.Contains([]Mode{Enforce, Observe}, r.Mode) {
 		return r.at.wrong("mode", errors.New("mode: want enforce or observe"))
+	}
+	if err := r.validateTerms(); err != nil {
+		return err
 	}
 	if r.Message.Zh == "" || r.Message.En == "" {
 		return r.at.wrong("message", errors.New("message: want zh and en"))

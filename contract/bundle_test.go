@@ -34,7 +34,7 @@ func TestParseBundleIsStrict(t *testing.T) {
 		{"no message", "message: { zh: 超过, en: exceeds }", "", "message: want zh and en"},
 		{"no Chinese", "zh: 超过, ", "", "message: want zh and en"},
 		{"no English", ", en: exceeds", "", "message: want zh and en"},
-		{"no effect", "    effect: refuse\n", "", "effect: want refuse, hold, flag or list"},
+		{"no effect", "    effect: refuse\n", "", "effect: want refuse, hold, flag, list or grant"},
 		{"unknown effect", "effect: refuse", "effect: deny", "effect: want"},
 		{"unknown mode", "mode: enforce", "mode: shadow", "mode: want enforce or observe"},
 		{"no condition", "when: facts.days_supply > params.max_days", "when:", "when: missing"},
@@ -160,7 +160,7 @@ func TestAddressGolden(t *testing.T) {
 		got[name] = a.String()
 	}
 	want := map[string]string{
-		"prescription": "49a3b74488894e989df3f7564cd07be7ae8e95680f545ab94cad51bcf2d22863",
+		"prescription": "7aa2166504b86b80394c3553199bbad1c65e8ca18eee74310f874033df7b890e",
 		"effects":      "f672c00d0e8c32e2e8aa14645ab7f7441246ebcd18f74494ffb095c3b85ae936",
 		"one rule":     "bb94460cfddc6b670c272bdcfb98e9d7e23351d047b515be19a4802a72ed37c1",
 	}

@@ -13,6 +13,7 @@ import (
 const (
 	canonicalFormat = "signalbox/rules/v1"
 	countersFormat  = "signalbox/rules/v2" // with counters, or with cases on a day
+	grantsFormat    = "signalbox/rules/v3" // with rules that issue grants, or counters with filters
 )
 
 // The canonical form: deterministic CBOR of these arrays. Comments, key order
@@ -40,6 +41,25 @@ type countersBundle struct {
 	Counters   []canonicalCounter // in the bundle's order
 	Given      []map[string]any   // what the counters say in each case
 	Days       []int64            // the day of each case
+}
+
+// grantsBundle is the form of bundles with rules that issue batch grants, or
+// with filters on counters.
+type grantsBundle struct {
+	_ struct{} `cbor:",toarray"`
+
+	Format  string
+	Bundle  countersBundle
+	Terms   []canonicalTerms // of each rule
+	Filters []string         // of each counter
+}
+
+type canonicalTerms struct {
+	_ struct{} `cbor:",toarray"`
+
+	Days  int64
+	Quota uint64
+	Most  uint64
 }
 
 type canonicalCounter struct {
@@ -106,11 +126,26 @@ func (b Bundle) Canonical() ([]byte, error) {
 	return data, nil
 }
 
-// form gives c, with counters and days if the bundle has some.
+// form gives c, with counters and days if the bundle has some, and with grants
+// and filters likewise.
 func (b Bundle) form(c canonicalBundle) any {
+	if slices.ContainsFunc(b.Rules, func(r Rule) bool { return r.Effect == Granting }) || slices.ContainsFunc(b.Counters, func(k Counter) bool { return k.When != "" }) {
+		with := grantsBundle{Format: grantsFormat, Bundle: b.counted(c), Terms: []canonicalTerms{}, Filters: []string{}}
+		for _, r := range b.Rules {
+			with.Terms = append(with.Terms, canonicalTerms{Days: r.Terms.Days, Quota: r.Terms.Quota, Most: r.Terms.Most})
+		}
+		for _, k := range b.Counters {
+			with.Filters = append(with.Filters, k.When)
+		}
+		return with
+	}
 	if len(b.Counters) == 0 && !slices.ContainsFunc(b.Cases, func(k Case) bool { return k.Today != 0 }) {
 		return c
 	}
+	return b.counted(c)
+}
+
+func (b Bundle) counted(c canonicalBundle) countersBundle {
 	with := countersBundle{Format: countersFormat, Contract: c.Contract, Parameters: c.Parameters, Rules: c.Rules, Cases: c.Cases}
 	for _, k := range b.Counters {
 		with.Counters = append(with.Counters, canonicalCounter{ID: k.ID, Sum: k.Sum, By: k.By, Window: k.Window, Steps: k.Steps})

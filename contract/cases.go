@@ -45,7 +45,7 @@ func (r *Rules) try(c Case) CaseResult {
 		result.Wrong = fmt.Sprintf("says what counter %s has, but lacks the facts that it goes by", id)
 		return result
 	}
-	found, err := r.evaluate(r.activation(c.Step, &facts, c.Today, c.given), c.Step, 0)
+	found, err := r.put(r.activation(c.Step, &facts, c.Today, c.given), slices.Concat(r.granting[c.Step], r.of[c.Step]), 0)
 	if err != nil { // a case's counters don't fail
 		result.Wrong = err.Error()
 		return result

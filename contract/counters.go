@@ -34,8 +34,8 @@ const (
 //
 // A step whose key has an empty part is not counted, and reads 0.
 //
-// A counter goes on through new versions of the bundle while its id, Sum, By
-// and Steps stay; a change of these begins a new one at 0. When Window alone
+// A counter goes on through new versions of the bundle while its id, Sum, By,
+// Steps and When stay; a change of these begins a new one at 0. When Window alone
 // grows, the days before those that were kept are missing until it has passed.
 type Counter struct {
 	ID     string      // as parameters are named
@@ -43,8 +43,10 @@ type Counter struct {
 	By     []string    // the texts that make the key: "facts.subject", "item.item"
 	Window int64       // days, 1 to 366
 	Steps  []flow.Step // the steps that count when granted
+	When   string      // which of these steps count, or which of their items: CEL of type bool over facts, step and item; empty: all
 
-	at places
+	at    places
+	lines []string // the YAML, to find places within When
 }
 
 const (
@@ -66,6 +68,9 @@ func (c Counter) validate() error {
 	}
 	if err := validateSteps(c.Steps); err != nil {
 		return c.at.wrong("steps", err)
+	}
+	if err := c.validateFilter(); err != nil {
+		return err
 	}
 	if len(c.By) == 0 || len(c.By) > maxCounterKey {
 		return c.at.wrong("by", fmt.Errorf("by: want 1 to %d names", maxCounterKey))
@@ -118,6 +123,7 @@ type counting struct {
 	prefix []byte // what stands before the key's parts when it is hashed
 	by     []fieldPlace
 	sum    fieldPlace
+	filter *filter // nil: everything counts
 }
 
 type fieldPlace struct {
@@ -148,10 +154,22 @@ type counterIdentity struct {
 	Steps    []flow.Step // sorted
 }
 
+// filteredIdentity is that of a counter with a filter.
+type filteredIdentity struct {
+	_ struct{} `cbor:",toarray"`
+
+	Counter counterIdentity
+	When    string
+}
+
 func (b Bundle) counting(c Counter) (*counting, error) {
 	steps := slices.Clone(c.Steps)
 	slices.SortFunc(steps, func(a, b flow.Step) int { return cmp.Compare(a.Code(), b.Code()) })
-	prefix, err := flow.Marshal(counterIdentity{Contract: b.Contract, ID: c.ID, Sum: c.Sum, By: c.By, Steps: steps})
+	identity := counterIdentity{Contract: b.Contract, ID: c.ID, Sum: c.Sum, By: c.By, Steps: steps}
+	prefix, err := flow.Marshal(identity)
+	if c.When != "" {
+		prefix, err = flow.Marshal(filteredIdentity{Counter: identity, When: c.When})
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -255,18 +273,23 @@ func (r *Rules) stored(s State, now int64) counts {
 // Count adds a granted step to the counters that count it, each under the keys
 // of its facts. An error is a failure of the storage.
 func (r *Rules) Count(s State, step flow.Step, facts *Facts, now int64) error {
+	return r.count(s, step, facts, now, 1)
+}
+
+// count adds a step so many times; -1 takes it back.
+func (r *Rules) count(s State, step flow.Step, facts *Facts, now, times int64) error {
 	today := r.today(now)
 	for _, c := range r.counted {
 		if !slices.Contains(c.Steps, step) {
 			continue
 		}
-		for _, a := range c.additions(facts) {
+		for _, a := range c.additions(r, step, facts) {
 			key := c.stateKey(a.parts)
 			var d days
 			if _, err := load(s, key, &d); err != nil {
 				return err
 			}
-			if err := store(s, key, d.add(today, c.Window, a.value)); err != nil {
+			if err := store(s, key, d.add(today, c.Window, times*a.value)); err != nil {
 				return err
 			}
 		}
@@ -282,20 +305,25 @@ type addition struct {
 
 // additions gives what a step adds, each key once, in the order of the items. A
 // count by item counts the step once however many lines the item has.
-func (c *counting) additions(f *Facts) []addition {
+func (c *counting) additions(r *Rules, step flow.Step, f *Facts) []addition {
+	var known *record // of facts, where there is a filter to ask
+	if c.filter != nil {
+		known = r.factRecord(f)
+	}
+	passes := func(i *ItemFacts) bool { return c.filter.passes(r, step, known, i) }
 	if !c.each {
 		parts, ok := c.key(f, nil)
-		if !ok {
+		if !ok || !c.ofItems() && !passes(nil) {
 			return nil
 		}
-		return []addition{{parts, c.amount(f)}}
+		return []addition{{parts, c.amount(f, passes)}}
 	}
 	var all []addition
 	at := make(map[string]int, len(f.Items))
 	for n := range f.Items {
 		i := &f.Items[n]
 		parts, ok := c.key(f, i)
-		if !ok {
+		if !ok || !passes(i) {
 			continue
 		}
 		value := int64(1)
@@ -313,8 +341,9 @@ func (c *counting) additions(f *Facts) []addition {
 	return all
 }
 
-// amount is what a step adds to a counter that is not by item.
-func (c *counting) amount(f *Facts) int64 {
+// amount is what a step adds to a counter that is not by item; of items, those
+// that pass.
+func (c *counting) amount(f *Facts, passes func(*ItemFacts) bool) int64 {
 	switch {
 	case c.Sum == "":
 		return 1
@@ -323,7 +352,9 @@ func (c *counting) amount(f *Facts) int64 {
 	}
 	var sum int64
 	for n := range f.Items {
-		sum = addSaturated(sum, c.sum.value(f, &f.Items[n]).Int())
+		if passes(&f.Items[n]) {
+			sum = addSaturated(sum, c.sum.value(f, &f.Items[n]).Int())
+		}
 	}
 	return sum
 }

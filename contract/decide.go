@@ -73,7 +73,10 @@ type examination struct {
 	used     permit     // the token that this step presents
 	standing Standing   // the strictest of the institutions'
 	under    *Grant     // the batch grant that this step uses; nil for none
-	found    Findings   // of the rules
+	issuing  bool       // whether a rule issues it with this very step
+	sought   bool       // whether a batch grant was looked for in vain, and the rules asked for one
+	granting Findings   // of the rules with effect grant
+	found    Findings   // of the other rules
 
 	holds  []flow.Reason // why an officer must decide
 	heldOn Basis         // the first stage that said so
@@ -198,17 +201,25 @@ func (x *examination) against(on Basis, reasons []flow.Reason) Decision {
 	d := Decision{
 		Verdict: flow.Refused, Basis: on, Flow: x.r.Header.Flow,
 		Contract: x.c.rules.address, Version: x.c.version,
-		Flags: x.found.Flags, Observed: x.found.Observed, Standing: x.standing,
+		Flags: x.found.Flags, Observed: slices.Concat(x.granting.Observed, x.found.Observed), Standing: x.standing,
 	}
 	if len(reasons) == 0 {
 		d.Verdict, d.Basis, reasons = flow.Held, x.heldOn, x.uncovered()
 	}
 	if len(reasons) == 0 {
-		d.Verdict, d.Basis = flow.Granted, x.grantedOn()
+		d.Verdict, d.Basis, d.Flags = flow.Granted, x.grantedOn(), x.flags()
 		return d
 	}
 	d.Reasons = reasons[:min(len(reasons), maxReasons)]
 	return d
+}
+
+// flags are the rules that show something, first the one that issues a batch grant.
+func (x *examination) flags() []string {
+	if x.issuing {
+		return slices.Concat([]string{x.under.Rule}, x.found.Flags)
+	}
+	return x.found.Flags
 }
 
 // grantedOn is what a granted submission rests on.

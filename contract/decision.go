@@ -33,7 +33,7 @@ const (
 type Decision struct {
 	Verdict  flow.Verdict
 	Reasons  []flow.Reason // why refused or held; none when granted
-	Flags    []string      // ids of rules with effect flag that hit
+	Flags    []string      // ids of rules with effect flag or list that hit, and of the one that issued the batch grant used
 	Observed []string      // ids of rules in mode observe that hit, or failed, then with ":error"
 	Flow     flow.Hash     // the flow; Tx for a granted registration, zero where there is none
 	Contract flow.Hash     // address of the rule bundle in force

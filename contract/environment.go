@@ -29,21 +29,11 @@ const costModel = 1
 // and nothing else. What is left out is left out for determinism (floating
 // point, time, maps, regular expressions) or because it has no bounded cost.
 func (r *Rules) prepare() error {
-	options := []cel.EnvOption{
-		cel.StdLib(cel.StdLibSubset(&env.LibrarySubset{
-			IncludeMacros:    []string{operators.Has, operators.All, operators.Exists, operators.ExistsOne, operators.Map, operators.Filter},
-			IncludeFunctions: standardFunctions(),
-		})),
-		ext.NativeTypes(reflect.TypeFor[*Facts](), ext.ParseStructField(factName)),
+	options := append(baseEnvironment(),
 		cel.Variable("facts", cel.ObjectType(factsType)),
 		cel.Variable("step", cel.StringType),
 		cel.Variable("today", cel.IntType),
-		cel.HomogeneousAggregateLiterals(),
-		cel.CostModelVersion(costModel),
-		cel.ParserExpressionSizeLimit(maxExpression),
-		cel.ParserRecursionLimit(maxRecursion),
-		cel.ExpressionNodeLimit(maxNodes),
-	}
+	)
 	r.parameters = make(map[string]any, len(r.bundle.Parameters))
 	for name, v := range r.bundle.Parameters {
 		t, err := parameterType(v)
@@ -62,16 +52,39 @@ func (r *Rules) prepare() error {
 		r.counters[c.name], r.counted = c, append(r.counted, c)
 		options = append(options, c.declaration())
 	}
-	base, err := cel.NewCustomEnv(options...)
-	if err != nil {
-		return err
-	}
 	r.factsType, r.itemType = cel.ObjectType(factsType), cel.ObjectType(itemType)
-	if r.env, err = base.Extend(cel.CustomTypeProvider(factFields{base.CELTypeProvider(), r})); err != nil {
+	var err error
+	if r.env, err = r.environment(options); err != nil {
 		return err
 	}
 	r.adapter = r.env.CELTypeAdapter()
 	return nil
+}
+
+// baseEnvironment is what every expression of a bundle may use and must keep to,
+// but for names.
+func baseEnvironment() []cel.EnvOption {
+	return []cel.EnvOption{
+		cel.StdLib(cel.StdLibSubset(&env.LibrarySubset{
+			IncludeMacros:    []string{operators.Has, operators.All, operators.Exists, operators.ExistsOne, operators.Map, operators.Filter},
+			IncludeFunctions: standardFunctions(),
+		})),
+		ext.NativeTypes(reflect.TypeFor[*Facts](), ext.ParseStructField(factName)),
+		cel.HomogeneousAggregateLiterals(),
+		cel.CostModelVersion(costModel),
+		cel.ParserExpressionSizeLimit(maxExpression),
+		cel.ParserRecursionLimit(maxRecursion),
+		cel.ExpressionNodeLimit(maxNodes),
+	}
+}
+
+// environment makes an environment whose facts are records.
+func (r *Rules) environment(options []cel.EnvOption) (*cel.Env, error) {
+	base, err := cel.NewCustomEnv(options...)
+	if err != nil {
+		return nil, err
+	}
+	return base.Extend(cel.CustomTypeProvider(factFields{base.CELTypeProvider(), r}))
 }
 
 // declaration is a variable, or for a counter by item a function of the item.

@@ -32,12 +32,12 @@ type Read struct {
 	Value any    `json:"value"` // int64, bool, string or a list; of items one value for each
 }
 
-// Explain evaluates the rules of the step as Evaluate does, and says what each
-// came to. It is slow and for people: a decision is made by Evaluate.
+// Explain evaluates the rules of the step as Evaluate does, those with effect
+// grant before them, and says what each came to. It is slow and for people: a decision is made by Evaluate.
 func (r *Rules) Explain(s State, step flow.Step, facts *Facts, now int64) ([]RuleTrace, error) {
 	vars := r.activation(step, facts, r.today(now), r.stored(s, now))
 	var all []RuleTrace
-	for _, rule := range r.of[step] {
+	for _, rule := range slices.Concat(r.granting[step], r.of[step]) {
 		t, err := r.trace(rule, vars)
 		if err != nil {
 			return nil, fmt.Errorf("explaining rule %s: %w", rule.ID, err)

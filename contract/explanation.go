@@ -2,6 +2,7 @@ package contract
 
 import (
 	"fmt"
+	"slices"
 
 	"signalbox.dev/signalbox/flow"
 )
@@ -130,5 +131,8 @@ func (x *examination) traceRules(e *Explanation) error {
 	}
 	var err error
 	e.Rules, err = x.c.rules.Explain(x.s, x.r.Header.Step, &x.r.Facts, x.r.Now)
+	if !x.sought { // nobody asked them
+		e.Rules = slices.DeleteFunc(e.Rules, func(t RuleTrace) bool { return t.Effect == Granting })
+	}
 	return err
 }

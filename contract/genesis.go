@@ -238,7 +238,7 @@ func (g Genesis) initOfficers(s State) error {
 		}
 	}
 	for i, grant := range g.Grants {
-		grant.Code = grantCode(g.Chain, 0, uint64(i))
+		grant.Code, grant.Rule, grant.Version = grantCode(g.Chain, 0, uint64(i)), "", 0
 		if err := issue(s, grant, grant.From); err != nil {
 			return err
 		}

@@ -47,7 +47,12 @@ func (x *examination) count() error {
 	if err := x.c.rules.Count(x.s, x.r.Header.Step, &x.r.Facts, x.r.Now); err != nil {
 		return err
 	}
-	return x.c.rules.CountObserved(x.s, x.found)
+	for _, found := range []Findings{x.granting, x.found} {
+		if err := x.c.rules.CountObserved(x.s, found); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // open begins the flow of a registered record (R1.4, R1.6).

@@ -14,7 +14,7 @@ import (
 type Grant struct {
 	_ struct{} `cbor:",toarray"`
 
-	Code        string      `cbor:"code" json:"-"` // derived from the chain and the order that issued it
+	Code        string      `cbor:"code" json:"-"` // derived from the chain and the order that issued it, or from how many grants rules have issued
 	Institution string      `json:"institution"`
 	Steps       []flow.Step `json:"steps"`
 	From        int64       `json:"from"`  // Unix seconds; 0: from the beginning
@@ -22,9 +22,12 @@ type Grant struct {
 	Quota       uint64      `json:"quota"` // granted submissions it serves; 0: any number
 
 	Used    uint64 `cbor:"used" json:"-"`    // granted submissions it has served
-	Issued  uint64 `cbor:"issued" json:"-"`  // the order that issued it; 0: genesis
+	Issued  uint64 `cbor:"issued" json:"-"`  // the order that issued it; 0: genesis, or a rule
 	Renewed uint64 `cbor:"renewed" json:"-"` // the order that renewed it last; 0: none
 	Revoked uint64 `cbor:"revoked" json:"-"` // the order that revoked it; 0: none
+
+	Rule    string `cbor:"rule" json:"-"`    // the rule that issued it, in place of an order; empty for none
+	Version uint64 `cbor:"version" json:"-"` // of the rule contract that it stood in
 }
 
 // maxGrants is how many grants an institution can have at a time.
@@ -107,34 +110,54 @@ func liveGrants(s State, institution string, now int64) ([]string, error) {
 	return live, nil
 }
 
-// underGrant asks for a batch grant of one of the institutions, in the order in
-// which grants were issued, where the chain asks for grants at all. Enrolment
-// needs none: it asks to be admitted.
+// usableGrant finds the grant that an institution can use for a step at now, in
+// the order in which grants were issued; else the code of one that is used up.
+func usableGrant(s State, institution string, step flow.Step, now int64) (usable *Grant, spent string, err error) {
+	var codes []string
+	if _, err := load(s, grantsKey(institution), &codes); err != nil {
+		return nil, "", err
+	}
+	for _, code := range codes {
+		g, ok, err := GrantOf(s, code)
+		if err != nil {
+			return nil, "", err
+		}
+		switch {
+		case !ok || !slices.Contains(g.Steps, step) || g.Revoked != 0 || now < g.From || now >= g.To:
+		case g.spent():
+			spent = code
+		default:
+			return &g, "", nil
+		}
+	}
+	return nil, spent, nil
+}
+
+// underGrant asks for a batch grant of one of the institutions, where the chain
+// asks for grants at all, and for one by rule where there is none. Enrolment needs
+// none: it asks to be admitted.
 func (x *examination) underGrant(institutions []institution) ([]flow.Reason, error) {
 	step := x.r.Header.Step
 	if !x.c.params.RequireGrants || step == flow.Enrol {
 		return nil, nil
 	}
-	spent := ""
+	spent, ids := "", []string{}
 	for _, i := range institutions {
-		var codes []string
-		if _, err := load(x.s, grantsKey(i.id), &codes); err != nil {
+		g, used, err := usableGrant(x.s, i.id, step, x.r.Now)
+		if err != nil {
 			return nil, err
 		}
-		for _, code := range codes {
-			g, ok, err := GrantOf(x.s, code)
-			if err != nil {
-				return nil, err
-			}
-			switch {
-			case !ok || !slices.Contains(g.Steps, step) || g.Revoked != 0 || x.r.Now < g.From || x.r.Now >= g.To:
-			case g.spent():
-				spent = code
-			default:
-				x.under = &g
-				return nil, nil
-			}
+		if g != nil {
+			x.under = g
+			return nil, nil
 		}
+		if used != "" {
+			spent = used
+		}
+		ids = append(ids, i.id)
+	}
+	if failed, err := x.byRule(ids); err != nil || len(failed) > 0 || x.under != nil {
+		return failed, err
 	}
 	if spent != "" {
 		return because("grant_used_up", institutions[0].path, spent), nil
@@ -148,6 +171,11 @@ func (x *examination) underGrant(institutions []institution) ([]flow.Reason, err
 func (x *examination) useGrant(d *Decision) error {
 	if x.under == nil {
 		return nil
+	}
+	if x.issuing {
+		if err := issueAutomatic(x.s, *x.under, x.r.Now); err != nil {
+			return err
+		}
 	}
 	d.Grant = x.under.Code
 	x.under.Used++

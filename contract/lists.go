@@ -239,7 +239,9 @@ func (x *examination) lookups() ([]lookup, error) {
 	return all, nil
 }
 
-// onNoList reports every entry in force that bears on the submission (R3.2).
+// onNoList reports every entry in force that bears on the submission (R3.2), but
+// for those that it was itself the occasion of: a rule put them there when it was
+// held, and the officer who lets it go on has seen why.
 func (x *examination) onNoList() ([]flow.Reason, error) {
 	lookups, err := x.lookups()
 	if err != nil {
@@ -252,7 +254,7 @@ func (x *examination) onNoList() ([]flow.Reason, error) {
 			return nil, err
 		}
 		for _, e := range entries {
-			if e.inForce(x.r.Now) {
+			if e.inForce(x.r.Now) && e.Rule != x.r.Tx {
 				hits = append(hits, l.list.reason(l.path, e))
 				x.entries = append(x.entries, e)
 			}

@@ -320,7 +320,14 @@ func (w *world) thenOffice(words []string) error {
 		if err != nil || !ok || string(h.Verdict) != words[3] {
 			return fmt.Errorf("hold: known %t, %s, error %v", ok, h.Verdict, err)
 		}
-	case "grant": // G1 is used N
+	case "grant": // G1 is used N, or: G1 is the one used, which names it
+		if words[3] == "the" {
+			if w.last.Grant == "" {
+				return errors.New("no grant was used")
+			}
+			w.grants[words[1]] = w.last.Grant
+			return nil
+		}
 		g, ok, err := contract.GrantOf(w.state, w.grants[words[1]])
 		if err != nil || !ok || fmt.Sprint(g.Used) != words[4] {
 			return fmt.Errorf("grant: known %t, used %d, error %v", ok, g.Used, err)

@@ -74,16 +74,6 @@ func (p places) wrong(key string, err error) error {
 	return &PlaceError{Line: n.Line, Column: n.Column, Err: err}
 }
 
-// wrongAt places an error in the rule's expression, offset code points after
-// its beginning.
-func (r Rule) wrongAt(offset int, err error) error {
-	e := &PlaceError{What: "rule " + r.ID, Err: err}
-	if n := r.at["when"]; n != nil {
-		e.Line, e.Column = placeIn(n, r.lines, offset)
-	}
-	return e
-}
-
 // offsetOf counts the code points of an expression before a place in it.
 func offsetOf(expression string, at common.Location) int {
 	offset := 0

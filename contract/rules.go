@@ -24,13 +24,13 @@ type Rules struct {
 	counters   map[string]*counting // likewise, "counters.orders"
 	counted    []*counting          // in the bundle's order
 	compiled   []compiledRule
-	of         map[flow.Step][]*compiledRule // in the bundle's order
+	of         map[flow.Step][]*compiledRule // in the bundle's order, but for those with effect grant
+	granting   map[flow.Step][]*compiledRule // those with effect grant
 }
 
 type compiledRule struct {
 	Rule
-	ast     *cel.Ast
-	program cel.Program
+	*expression
 	refusal flow.Reason // for when it fails
 }
 
@@ -54,6 +54,7 @@ type Findings struct {
 	Refusals []flow.Reason
 	Holds    []flow.Reason
 	Flags    []string // ids of rules with effect flag or list that hit
+	Grants   []string // ids of rules with effect grant that hit
 	Observed []string // ids of rules in mode observe that hit, or that failed, then with ":error"
 	// Lists are entries for the abnormal-transaction list, one for each rule
 	// with effect list that hit, with the rule's id as their basis. Their Key, the
@@ -73,27 +74,36 @@ func (f Findings) Verdict() flow.Verdict {
 	}
 }
 
-// Evaluate puts the facts of one submission to every rule of its step. A rule
+// grants says whether a rule with effect grant hit.
+func (f Findings) grants(rule string) bool { return slices.Contains(f.Grants, rule) }
+
+// Evaluate puts the facts of one submission to every rule of its step, but for
+// those with effect grant, which are for submissions that lack a grant. A rule
 // that fails to evaluate (an overflow, a division by zero) refuses: the
 // contract fails closed. The facts must be within Facts' bounds and complete
 // (Complete). Now is the block's time in Unix seconds. The error is a failure of
 // the storage only.
 func (r *Rules) Evaluate(s State, step flow.Step, facts *Facts, now int64) (Findings, error) {
+	return r.evaluate(s, r.of[step], step, facts, now)
+}
+
+func (r *Rules) evaluate(s State, rules []*compiledRule, step flow.Step, facts *Facts, now int64) (Findings, error) {
 	var count counts
 	if len(r.counted) > 0 {
 		count = r.stored(s, now)
 	}
-	return r.evaluate(r.activation(step, facts, r.today(now), count), step, now)
+	return r.put(r.activation(step, facts, r.today(now), count), rules, now)
 }
 
-func (r *Rules) evaluate(vars *activation, step flow.Step, now int64) (Findings, error) {
+// put puts what is known to rules, one after the other.
+func (r *Rules) put(vars *activation, rules []*compiledRule, now int64) (Findings, error) {
 	var found Findings
 	frame, err := interpreter.NewExecutionFrame(vars) // one for all rules
 	if err != nil {
 		return Findings{}, fmt.Errorf("evaluating rules: %w", err)
 	}
 	defer frame.Close()
-	for _, rule := range r.of[step] {
+	for _, rule := range rules {
 		out, _, err := rule.program.Eval(frame)
 		hit, isBool := out.(types.Bool)
 		found.add(rule, outcomeOf(bool(hit), err != nil || !isBool), now)
@@ -135,6 +145,8 @@ func (f *Findings) add(rule *compiledRule, o Outcome, now int64) {
 		f.Observed = append(f.Observed, rule.ID)
 	case o == Failed:
 		f.Refusals = append(f.Refusals, rule.refusal)
+	case rule.Effect == Granting:
+		f.Grants = append(f.Grants, rule.ID)
 	case rule.Effect == Flag:
 		f.Flags = append(f.Flags, rule.ID)
 	case rule.Effect == Listing:
@@ -155,7 +167,7 @@ func (f Findings) rules() []string {
 			ids = append(ids, r.Code)
 		}
 	}
-	return slices.Concat(ids, f.Flags, f.Observed)
+	return slices.Concat(ids, f.Flags, f.Grants, f.Observed)
 }
 
 func (r Rule) reason() flow.Reason {
@@ -179,9 +191,12 @@ func (b Bundle) Compile() (*Rules, error) {
 	if err != nil {
 		return nil, err
 	}
-	rules := &Rules{bundle: b, address: address, zone: defaultZoneOffset, of: make(map[flow.Step][]*compiledRule)}
+	rules := &Rules{bundle: b, address: address, zone: defaultZoneOffset, of: make(map[flow.Step][]*compiledRule), granting: make(map[flow.Step][]*compiledRule)}
 	if err := rules.prepare(); err != nil {
 		return nil, fmt.Errorf("preparing rules: %w", err)
+	}
+	if err := rules.compileFilters(); err != nil {
+		return nil, err
 	}
 	rules.compiled = make([]compiledRule, 0, len(b.Rules))
 	for _, r := range b.Rules {
@@ -190,25 +205,21 @@ func (b Bundle) Compile() (*Rules, error) {
 			return nil, err
 		}
 		rules.compiled = append(rules.compiled, c)
+		into := rules.of
+		if r.Effect == Granting {
+			into = rules.granting
+		}
 		for _, s := range r.Steps {
-			rules.of[s] = append(rules.of[s], &rules.compiled[len(rules.compiled)-1])
+			into[s] = append(into[s], &rules.compiled[len(rules.compiled)-1])
 		}
 	}
 	return rules, nil
 }
 
 func (r *Rules) compile(rule Rule) (compiledRule, error) {
-	tree, issues := r.env.Compile(rule.When)
-	if issues.Err() != nil {
-		first := issues.Errors()[0]
-		return compiledRule{}, rule.wrongAt(offsetOf(rule.When, first.Location), fmt.Errorf("%s", plainWords(first.Message)))
-	}
-	if t := tree.OutputType(); !t.IsExactType(cel.BoolType) {
-		return compiledRule{}, rule.wrongAt(0, fmt.Errorf("gives %s, want bool", t))
-	}
-	program, err := r.env.Program(tree, cel.EvalOptions(cel.OptOptimize))
+	e, err := compileExpression(r.env, rule.expression())
 	if err != nil {
-		return compiledRule{}, rule.wrongAt(0, err)
+		return compiledRule{}, err
 	}
-	return compiledRule{Rule: rule, ast: tree, program: program, refusal: reason("rule_error", rule.ID, rule.ID)}, nil
+	return compiledRule{Rule: rule, expression: e, refusal: reason("rule_error", rule.ID, rule.ID)}, nil
 }

@@ -28,6 +28,9 @@ func (s *staged) Set(key, value []byte) {
 	s.changes[string(key)] = slices.Clone(value)
 }
 
+// unset makes it as if there were no value under key. It is not for commit.
+func (s *staged) unset(key []byte) { s.changes[string(key)] = nil }
+
 // commit passes the changes on.
 func (s *staged) commit() {
 	for _, key := range s.order {

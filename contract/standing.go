@@ -41,8 +41,19 @@ type institution struct{ path, id string }
 // acting are the institutions whose standing a step is granted under: the
 // originator, where the record names one, and the platform for a registration;
 // the platform for enrolment and review; the producer for what follows.
-func (x *examination) acting() []institution {
-	h, f := x.r.Header, x.r.Facts
+func (x *examination) acting() []institution { return acting(x.r.Header, x.r.Facts) }
+
+// Acting gives the institutions under whose standing or batch grant a
+// submission goes on.
+func Acting(h flow.Header, f Facts) []string {
+	var ids []string
+	for _, i := range acting(h, f) {
+		ids = append(ids, i.id)
+	}
+	return ids
+}
+
+func acting(h flow.Header, f Facts) []institution {
 	platform := institution{"platform", h.Platform}
 	switch h.Step {
 	case flow.Register:

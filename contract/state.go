@@ -46,6 +46,9 @@ type State interface {
 //	standing/<institution>          standing, as the last order set it
 //	grant/<code>                    Grant
 //	grants/<institution>            []string, codes of the grants that it may still use
+//	automatic/<rule>/<institution>  automatic: what a rule has issued to it
+//	automatic-grant/<number>        string, code of the numbered batch grant by rule
+//	automatic-grants                uint64, batch grants that rules have issued
 //	frozen/<what>/<id>              frozen: whether a flow, subject or institution is frozen
 //	stop/<business>/<step>          stopped: until when the step is stopped for the business
 //	hold/<transaction hash>         heldRequest: a submission that waits for an officer, or did
@@ -77,6 +80,10 @@ func holdsKey() []byte                   { return []byte("holds") }
 func orderKey(n uint64) []byte           { return []byte("order/" + ordinal(n)) }
 func ordersKey() []byte                  { return []byte("orders") }
 func policyKey() []byte                  { return []byte("policy") }
+
+func automaticKey(rule, id string) []byte { return []byte("automatic/" + rule + "/" + id) }
+func automaticGrantKey(n uint64) []byte   { return []byte("automatic-grant/" + ordinal(n)) }
+func automaticCountKey() []byte           { return []byte("automatic-grants") }
 
 func frozenKey(what Frozen, id string) []byte {
 	return []byte("frozen/" + string(what) + "/" + id)

@@ -183,6 +183,9 @@ func readBundle(root *yaml.Node, lines []string) (Bundle, error) {
 	for i := range b.Rules {
 		b.Rules[i].lines = lines
 	}
+	for i := range b.Counters {
+		b.Counters[i].lines = lines
+	}
 	b.Cases, err = readAll(p, "cases", readCase)
 	return b, err
 }
@@ -227,7 +230,7 @@ func nameOf(n *yaml.Node) string {
 }
 
 func readRule(n *yaml.Node) (Rule, error) {
-	p, err := keysOf(n, "id", "steps", "when", "effect", "mode", "message")
+	p, err := keysOf(n, "id", "steps", "when", "effect", "mode", "message", "grant")
 	if err != nil {
 		return Rule{}, err
 	}
@@ -242,6 +245,9 @@ func readRule(n *yaml.Node) (Rule, error) {
 	if r.Steps, err = p.steps("steps"); err != nil {
 		return Rule{}, err
 	}
+	if r.Terms, err = readTerms(p["grant"]); err != nil {
+		return Rule{}, err
+	}
 	if p["message"] == nil {
 		return r, nil
 	}
@@ -252,14 +258,43 @@ func readRule(n *yaml.Node) (Rule, error) {
 	return r, words.fill(map[string]*string{"zh": &r.Message.Zh, "en": &r.Message.En})
 }
 
+func readTerms(n *yaml.Node) (Terms, error) {
+	if n == nil {
+		return Terms{}, nil
+	}
+	p, err := keysOf(n, "days", "quota", "most")
+	if err != nil {
+		return Terms{}, err
+	}
+	var t Terms
+	for _, key := range []string{"days", "quota", "most"} {
+		if p[key] == nil {
+			continue
+		}
+		var value int64
+		if err := p[key].Decode(&value); err != nil || p[key].ShortTag() != "!!int" || value < 0 {
+			return Terms{}, wrongNode(p[key], "%s: want a whole number", key)
+		}
+		switch key {
+		case "days":
+			t.Days = value
+		case "quota":
+			t.Quota = uint64(value)
+		case "most":
+			t.Most = uint64(value)
+		}
+	}
+	return t, nil
+}
+
 func readCounter(n *yaml.Node) (Counter, error) {
-	p, err := keysOf(n, "id", "count", "sum", "by", "window", "steps")
+	p, err := keysOf(n, "id", "count", "sum", "by", "window", "steps", "when")
 	if err != nil {
 		return Counter{}, err
 	}
 	c := Counter{at: p}
 	var count, window string
-	if err := p.fill(map[string]*string{"id": &c.ID, "count": &count, "sum": &c.Sum, "window": &window}); err != nil {
+	if err := p.fill(map[string]*string{"id": &c.ID, "count": &count, "sum": &c.Sum, "window": &window, "when": &c.When}); err != nil {
 		return Counter{}, err
 	}
 	if (count == "true") == (c.Sum != "") || count != "" && count != "true" {

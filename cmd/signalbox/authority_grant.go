@@ -9,6 +9,7 @@ import (
 
 	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/oversight"
 )
 
 type standingCommand struct {
@@ -142,6 +143,18 @@ func (c *grantRevokeCommand) Run(a *app) error {
 	return c.carry(a, contract.GrantRevoke, contract.GrantRef{Code: c.Code})
 }
 
+// issuedBy says whether an order, a rule or genesis issued a batch grant.
+func issuedBy(say words, g oversight.GrantView) string {
+	switch {
+	case g.Rule != "":
+		return fmt.Sprintf(say.of("rule %s of version %d", "规则 %s（版本 %d）"), g.Rule, g.Version)
+	case g.Issued != 0:
+		return fmt.Sprintf(say.of("order %d", "第 %d 号指令"), g.Issued)
+	default:
+		return say.of("genesis", "创世")
+	}
+}
+
 type grantListCommand struct {
 	control
 	Institution string `help:"Only those of this institution; or id: and an originator's plain id."`
@@ -164,7 +177,7 @@ func (c *grantListCommand) Run(a *app) error {
 	}
 	t := newTable(a.stdout)
 	t.row(a.say.of("CODE", "授权码"), a.say.of("INSTITUTION", "机构"), a.say.of("STEPS", "环节"), a.say.of("FROM", "自"), a.say.of("TO", "至"),
-		a.say.of("USED", "已用"), a.say.of("STATE", "状态"))
+		a.say.of("USED", "已用"), a.say.of("BY", "依据"), a.say.of("STATE", "状态"))
 	for _, g := range all {
 		used := strconv.FormatUint(g.Used, 10)
 		if g.Quota != 0 {
@@ -177,7 +190,7 @@ func (c *grantListCommand) Run(a *app) error {
 		case g.Ended:
 			state = a.say.of("ended", "已结束")
 		}
-		t.row(g.Code, brief(g.Institution), joined(g.Steps, " "), clock(g.From), clock(g.To), used, state)
+		t.row(g.Code, brief(g.Institution), joined(g.Steps, " "), clock(g.From), clock(g.To), used, issuedBy(a.say, g), state)
 	}
 	return t.end()
 }

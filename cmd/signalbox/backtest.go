@@ -27,7 +27,8 @@ type rulesBacktestCommand struct {
 // Help implements kong's HelpProvider.
 func (rulesBacktestCommand) Help() string {
 	return "Works on a running system, and on a data directory that is not in use. Ctrl-C ends it with what was found so far. Facts that the\n" +
-		"chain adds itself, such as a reviewer's specialities, are those of now on a running system; otherwise what the decisions tell of them.\n\n" +
+		"chain adds itself, such as a reviewer's specialities, are those of now on a running system; a chain that is not in use is replayed,\n" +
+		"and they are exactly those of then.\n\n" +
 		"Examples:\n  signalbox rules backtest new.yaml --data ./data\n  signalbox rules backtest new.yaml --against old.yaml --from 2026-01-01 --json"
 }
 
@@ -93,7 +94,6 @@ var errEnough = errors.New("enough")
 // submissions are the past as the rules see it.
 func (c *rulesBacktestCommand) submissions(a *app, from, to int64) iter.Seq2[trial.Past, error] {
 	return func(yield func(trial.Past, error) bool) {
-		more := newCompleting()
 		err := pastOf(a.ctx, c.control, func(p chain.Past) error {
 			if to != 0 && p.Leaf.Issued >= to {
 				return errEnough
@@ -102,7 +102,6 @@ func (c *rulesBacktestCommand) submissions(a *app, from, to int64) iter.Seq2[tri
 				Request: contract.Request{Header: p.Header, Tx: p.Leaf.Tx, Facts: p.Facts, Now: p.Leaf.Issued},
 				Verdict: p.Leaf.Verdict, Basis: contract.Basis(p.Basis), Before: p.Leaf.Issued < from,
 			}
-			more.complete(&one.Request, p)
 			if !yield(one, nil) {
 				return errEnough
 			}

@@ -22,7 +22,8 @@ type explainCommand struct {
 
 // Help implements kong's HelpProvider.
 func (explainCommand) Help() string {
-	return "For the authority's own eyes. On a running system the checks are asked again as things stand now, and the decision is shown as it was made;\n" +
+	return "For the authority's own eyes. On a running system the checks are asked again as things stand now, but for what the decision itself left behind,\n" +
+		"and the decision is shown as it was made;\n" +
 		"on a data directory that is not in use its chain is replayed to just before the decision, and the checks are exactly those of then.\n\n" +
 		"Example:\n  signalbox explain 4a7d1ed414474e4033ac29ccb8653d9b... --data ./data"
 }
@@ -102,7 +103,8 @@ func (c *explainCommand) writeBehind(a *app, b *strings.Builder, e oversight.Exp
 		fmt.Fprintf(b, a.say.of("  standing of %s %s: %s (order %d)\n", "  %s %s 的名单等级：%s（第 %d 号指令）\n"), s.Fact, brief(s.Institution), s.Standing, s.Order)
 	}
 	if g := e.Grant; g != nil {
-		fmt.Fprintf(b, a.say.of("  batch grant %s, used %d of %d, until %s\n", "  批量授权码 %s，已用 %d／%d，有效至 %s\n"), g.Code, g.Used, g.Quota, clock(g.To))
+		fmt.Fprintf(b, a.say.of("  batch grant %s by %s, used %d of %d before, until %s\n", "  批量授权码 %s（%s签发），此前已用 %d／%d，有效至 %s\n"),
+			g.Code, issuedBy(a.say, *g), g.Used, g.Quota, clock(g.To))
 	}
 }
 

@@ -23,6 +23,9 @@ type Past struct {
 	Before bool
 }
 
+// lacked says that it was refused for want of a batch grant, which rules can issue.
+func (p Past) lacked() bool { return p.Basis == contract.BasisStanding && p.Verdict == flow.Refused }
+
 // asked says whether the rules had a say in the verdict.
 func (p Past) asked() bool {
 	return p.Basis == "" || p.Basis == contract.BasisRules || p.Basis == contract.BasisHold
@@ -113,8 +116,9 @@ type Example struct {
 // compared with.
 //
 // A flow that the new rules refuse goes no further. A held submission is taken
-// to be granted by its officer in the end, if it was. The errors are those of
-// the past.
+// to be granted by its officer in the end, if it was. What was refused for want
+// of a batch grant is put to the rules that issue them; what was granted under one
+// is taken to have one still. The errors are those of the past.
 func Backtest(old, new *contract.Rules, past iter.Seq2[Past, error], o Options) (Report, error) {
 	b := newBacktest(old, new, o.withDefaults())
 	for p, err := range past {
@@ -184,6 +188,9 @@ func (b *backtest) replay(p Past) error {
 		id = p.Tx
 		b.originators[id] = p.Facts.Originator
 	}
+	if p.lacked() {
+		return b.replayLacking(p, id)
+	}
 	if !p.asked() {
 		b.report.Unasked++
 		if p.Verdict != flow.Granted {
@@ -229,6 +236,60 @@ func (b *backtest) replay(p Past) error {
 	return nil
 }
 
+// replayLacking asks whether either side's rules would have issued the batch
+// grant that a refused submission lacked.
+func (b *backtest) replayLacking(p Past, id flow.Hash) error {
+	was, err := b.old.lacking(p)
+	if err != nil {
+		return err
+	}
+	is, err := b.new.lacking(p)
+	if err != nil {
+		return err
+	}
+	if len(was.hit) == 0 && len(is.hit) == 0 {
+		b.report.Unasked++
+		return nil
+	}
+	if b.refused[id] {
+		b.report.Cut++
+		return nil
+	}
+	if !p.Before {
+		b.compare(p, id, was, is)
+	}
+	return nil
+}
+
+// lacking is what the side makes of a submission without a batch grant: refused
+// as it was, unless a rule issues one and the others let it go on.
+func (s *side) lacking(p Past) (verdicts, error) {
+	refused := verdicts{verdict: flow.Refused}
+	if s == nil {
+		return refused, nil
+	}
+	for _, id := range contract.Acting(p.Header, p.Facts) {
+		rule, err := s.rules.GrantFor(s.state, p.Header.Step, &p.Facts, id, p.Now)
+		if err != nil {
+			return refused, err
+		}
+		if rule == "" {
+			continue
+		}
+		found, err := s.ask(p)
+		if err != nil {
+			return refused, err
+		}
+		v := verdictsOf(found)
+		if v.hit = append([]string{rule}, v.hit...); v.verdict == flow.Granted {
+			v.granting = []string{rule}
+			err = s.rules.Count(s.state, p.Header.Step, &p.Facts, p.Now)
+		}
+		return v, err
+	}
+	return refused, nil
+}
+
 func (s *side) ask(p Past) (contract.Findings, error) {
 	return s.rules.Evaluate(s.state, p.Header.Step, &p.Facts, p.Now)
 }
@@ -238,6 +299,8 @@ type verdicts struct {
 	verdict flow.Verdict
 	against []string // the rules that refuse, or hold when none refuses
 	hit     []string // every rule
+
+	granting []string // the rule that issued the batch grant without which it were refused
 }
 
 func verdictsOf(f contract.Findings) verdicts {
@@ -290,6 +353,11 @@ func (b *backtest) compare(p Past, id flow.Hash, was, is verdicts) {
 	why := is.against
 	if len(why) == 0 || is.verdict == flow.Held && was.verdict == flow.Refused {
 		why = was.against // what no longer stands in the way
+	}
+	if is.verdict == flow.Granted && len(is.granting) > 0 {
+		why = is.granting
+	} else if was.verdict == flow.Granted && len(was.granting) > 0 && len(why) == 0 {
+		why = was.granting
 	}
 	example := len(why) == 0 // the record alone says no
 	for _, rule := range why {

@@ -156,6 +156,7 @@ func countersOf(b contract.Bundle) []described {
 			{Name: "by", New: strings.Join(c.By, ", ")},
 			{Name: "window", New: strconv.FormatInt(c.Window, 10) + "d"},
 			{Name: "steps", New: steps(c.Steps)},
+			{Name: "when", New: c.When},
 		}})
 	}
 	return all
@@ -171,9 +172,18 @@ func rulesOf(b contract.Bundle) []described {
 			{Name: "mode", New: string(r.Mode)},
 			{Name: "message.zh", New: r.Message.Zh},
 			{Name: "message.en", New: r.Message.En},
+			{Name: "grant", New: terms(r)},
 		}})
 	}
 	return all
+}
+
+// terms are those of a rule with effect grant, as YAML has them.
+func terms(r contract.Rule) string {
+	if r.Effect != contract.Granting {
+		return ""
+	}
+	return written(map[string]any{"days": r.Terms.Days, "quota": r.Terms.Quota, "most": r.Terms.Most})
 }
 
 func casesOf(b contract.Bundle) []described {

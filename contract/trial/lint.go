@@ -80,6 +80,9 @@ func (l *linter) twin(r contract.Rule) {
 		if other.ID == r.ID {
 			return
 		}
+		if (other.Effect == contract.Granting) != (r.Effect == contract.Granting) {
+			continue // asked at different times
+		}
 		same := strings.Join(strings.Fields(other.When), " ") == strings.Join(strings.Fields(r.When), " ")
 		if same && slices.ContainsFunc(r.Steps, func(s flow.Step) bool { return slices.Contains(other.Steps, s) }) {
 			l.add(Remark{Kind: Same, Part: r.ID, By: other.ID, Text: "has the condition of " + other.ID + " on a step of it"})

@@ -140,7 +140,7 @@ func TestDiff(t *testing.T) {
 	rule := func(field, old, new string) trial.Field { return trial.Field{Name: field, Old: old, New: new} }
 	order := func(old bool) []trial.Field {
 		var all []trial.Field
-		for _, f := range [][2]string{{"steps", "order"}, {"when", "counters.orders_day >= params.orders"}, {"effect", "refuse"}, {"mode", "enforce"}, {"message.zh", "多"}, {"message.en", "too often"}} {
+		for _, f := range [][2]string{{"steps", "order"}, {"when", "counters.orders_day >= params.orders"}, {"effect", "refuse"}, {"mode", "enforce"}, {"message.zh", "多"}, {"message.en", "too often"}, {"grant", ""}} {
 			if old {
 				all = append(all, rule(f[0], f[1], ""))
 			} else {
@@ -299,6 +299,63 @@ func TestBacktestStops(t *testing.T) {
 	}, trial.Options{})
 	if !errors.Is(err, broken) || got.Done != 1 {
 		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+// A submission that was refused for want of a batch grant is put to rules that
+// would have issued one, within their terms (R6.3, R6.4).
+func TestBacktestGrants(t *testing.T) {
+	lacked := func(n byte, platform string) trial.Past {
+		p := past()[0]
+		p.Tx, p.Header.Platform, p.Facts.Originator = flow.Hash{n}, platform, ""
+		p.Verdict, p.Basis = flow.Refused, contract.BasisStanding
+		return p
+	}
+	all := []trial.Past{lacked(1, "P1"), lacked(2, "P1"), lacked(3, "P1"), lacked(4, "P2")}
+	next := compiled(t, strings.Replace(limits, "rules:\n", `rules:
+  - { id: T-GRANT-1, steps: [register], when: 'facts.days_supply > 0', effect: grant, grant: { days: 30, quota: 2 }, message: { zh: 试用, en: trial } }
+`, 1))
+	got, err := trial.Backtest(compiled(t, limits), next, each(all), trial.Options{})
+	want := []trial.KindOf{{From: flow.Refused, To: flow.Granted, Count: 3}}
+	if err != nil || !cmp.Equal(want, got.Kinds) || got.Compared != 3 || got.Unasked != 1 || got.Examples[0].Rules[0] != "T-GRANT-1" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	back, err := trial.Backtest(next, compiled(t, limits), each(all), trial.Options{})
+	if err != nil || back.Changed != 3 || back.Kinds[0].To != flow.Refused || back.Rules[0].Rule != "T-GRANT-1" || back.Rules[0].Changed != 3 {
+		t.Errorf("the other way: %+v, %v", back, err)
+	}
+	if none, err := trial.Backtest(nil, compiled(t, limits), each(all), trial.Options{}); err != nil || none.Changed != 0 || none.Unasked != 4 {
+		t.Errorf("without such rules: %+v, %v", none, err)
+	}
+}
+
+// Diff and lint know terms and filters.
+func TestDiffTermsAndFilters(t *testing.T) {
+	const text = `contract: prescription
+counters:
+  - { id: c, count: true, by: [facts.subject], window: 24h, steps: [order], when: facts.amount > 1 }
+rules:
+  - { id: T-1, steps: [order], when: counters.c > 0, effect: grant, grant: { days: 30, quota: 2 }, message: { zh: 一, en: one } }
+  - { id: T-2, steps: [order], when: counters.c > 0, effect: flag, message: { zh: 二, en: two } }
+`
+	other := strings.NewReplacer("quota: 2", "quota: 3", "amount > 1", "amount > 2").Replace(text)
+	got, err := trial.Diff(bundle(t, text), bundle(t, other))
+	want := trial.Changes{
+		Counters: []trial.Part{{Name: "c", Change: trial.Changed, Fields: []trial.Field{{Name: "when", Old: "facts.amount > 1", New: "facts.amount > 2"}}}},
+		Rules:    []trial.Part{{Name: "T-1", Change: trial.Changed, Fields: []trial.Field{{Name: "grant", Old: "{days: 30, most: 0, quota: 2}", New: "{days: 30, most: 0, quota: 3}"}}}},
+	}
+	got.Old, got.New = "", ""
+	if d := cmp.Diff(want, got); d != "" || err != nil {
+		t.Errorf("diff (-want +got): %s, %v", d, err)
+	}
+	remarks, err := trial.Lint(bundle(t, text))
+	for _, r := range remarks {
+		if r.Kind == trial.Same || r.Kind == trial.Unused {
+			t.Errorf("remark %+v", r)
+		}
+	}
+	if err != nil {
+		t.Error(err)
 	}
 }
 

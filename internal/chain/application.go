@@ -27,6 +27,8 @@ type application struct {
 	// resolved is called with held submissions that got a decision, after their
 	// block is durable and signed.
 	resolved func([]flow.Hash)
+	// watch sees what is about to be decided, and the state of that moment; nil for nobody.
+	watch func(contract.State, contract.Request) error
 	// signed is called with the log's new size and root after a block is durable.
 	signed func(size int64, root tlog.Hash) error
 
@@ -218,7 +220,7 @@ func (a *application) Finalize(in comet.Block) (comet.Outcome, error) {
 func (a *application) newBlock(in comet.Block) *block {
 	return &block{
 		overlay: newOverlay(a.db), height: in.Height, now: in.Time.Unix(), size: a.at.Size,
-		trust: a.trust, rules: a.rules, cache: a.cache,
+		trust: a.trust, rules: a.rules, cache: a.cache, watch: a.watch,
 	}
 }
 

@@ -22,6 +22,7 @@ type block struct {
 	trust  trust
 	rules  *contract.Contract
 	cache  *verified
+	watch  func(contract.State, contract.Request) error // sees what is about to be decided; nil for nobody
 
 	outcome  contract.OrderOutcome // of the order executed last
 	resolved []flow.Hash           // held submissions that got a decision in this block
@@ -101,11 +102,22 @@ func (b *block) decide(slot int, hash flow.Hash, tx Transaction) error {
 	if err := b.checkEnrolment(h, body, facts); err != nil {
 		return err
 	}
-	d, err := b.rules.Decide(contractState{b.overlay}, contract.Request{Header: h, Tx: hash, Facts: facts, Now: b.now})
+	r := contract.Request{Header: h, Tx: hash, Facts: facts, Now: b.now}
+	if err := b.watched(r); err != nil {
+		return err
+	}
+	d, err := b.rules.Decide(contractState{b.overlay}, r)
 	if err != nil {
 		return fmt.Errorf("deciding: %w", err)
 	}
 	return b.record(slot, hash, h, body, facts, d, digest)
+}
+
+func (b *block) watched(r contract.Request) error {
+	if b.watch == nil {
+		return nil
+	}
+	return b.watch(contractState{b.overlay}, r)
 }
 
 // checkEnrolment demands, for an enrolment, a certificate of the authority's CA
@@ -292,6 +304,9 @@ func (b *block) resolve(all []contract.Resolved) error {
 		}
 		if !ok {
 			return fmt.Errorf("resolving a hold: transaction %s is missing", r.Request.Tx)
+		}
+		if err := b.watched(r.Request); err != nil {
+			return err
 		}
 		facts, err := flow.Marshal(r.Request.Facts)
 		if err != nil {

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/contracts"
 	"signalbox.dev/signalbox/envelope"
@@ -204,5 +206,47 @@ func TestExplain(t *testing.T) {
 	must(t, chain.PastOf(t.Context(), dir, func(p chain.Past) error { m++; return nil }))
 	if n != 1 || m != 1 {
 		t.Errorf("%d past decisions live, %d offline, want 1", n, m)
+	}
+}
+
+// A registration explained on the running chain does not stand in its own way,
+// and a backtest of a stopped chain has facts as of then: a reviewer's tags as
+// they were at each decision, whatever an order made of them since (R6.4, R9.5).
+func TestPastIsAsOfThen(t *testing.T) {
+	f := chaintest.New(t, envelope.GM())
+	dir := t.TempDir()
+	c, stop := f.Open(t, dir)
+	rx := f.Register(t, c, "RX-1")
+	e, err := c.Explain(rx.Leaf.Tx)
+	must(t, err)
+	if e.Decision.Verdict != flow.Granted {
+		t.Errorf("a registration against itself: %s %v", e.Decision.Verdict, e.Decision.Reasons)
+	}
+	reviewer, _, err := c.Identity(chaintest.Reviewer)
+	must(t, err)
+	for _, tag := range []string{"general", "narcotic"} {
+		reviewer.Tags = []string{tag}
+		give(t, f, c, contract.IdentityRenew, reviewer)
+		sub, h := f.Submission(t, flow.Header{Step: flow.ReviewRequest, Flow: rx.Leaf.Tx, Actor: chaintest.Reviewer}, []byte(`{}`))
+		d, err := c.Decide(t.Context(), h.ID, f.Compose(t, sub, contract.Facts{Business: "prescription", Reviewer: chaintest.Reviewer}))
+		must(t, err)
+		if d.Leaf.Verdict != flow.Granted {
+			t.Fatalf("asking to review: %s %v", d.Leaf.Verdict, d.Reasons)
+		}
+	}
+	give(t, f, c, contract.Freeze, contract.Target{What: contract.FrozenInstitution, ID: chaintest.Platform})
+	held := f.Register(t, c, "RX-2")
+	give(t, f, c, contract.Unfreeze, contract.Target{What: contract.FrozenInstitution, ID: chaintest.Platform})
+	give(t, f, c, contract.HoldDecide, contract.HoldDecision{Tx: held.Leaf.Tx, Grant: true})
+	stop()
+	var got [][]string
+	var verdicts []flow.Verdict
+	must(t, chain.PastOf(t.Context(), dir, func(p chain.Past) error {
+		got, verdicts = append(got, p.Facts.ReviewerTags), append(verdicts, p.Leaf.Verdict)
+		return nil
+	}))
+	want := [][]string{nil, {"general"}, {"narcotic"}, nil}
+	if !cmp.Equal(want, got) || !cmp.Equal(verdicts, []flow.Verdict{flow.Granted, flow.Granted, flow.Granted, flow.Granted}) {
+		t.Errorf("tags %v, %v, want %v and each granted once", got, verdicts, want)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"signalbox.dev/signalbox/contract"
@@ -80,8 +81,9 @@ func (c *Chain) byIndex(i int64) (Decided, error) {
 	return c.ByTx(leaf.Tx)
 }
 
-// Explain says how the contract comes to a decision, against the state of now:
-// what has changed since shows as it is. ExplainAt is exact.
+// Explain says how the contract comes to a decision, against the state of now
+// without the decision's own traces: what has changed since shows as it is.
+// ExplainAt is exact.
 func (c *Chain) Explain(tx flow.Hash) (contract.Explanation, error) {
 	d, err := c.ByTx(tx)
 	if err != nil {
@@ -98,7 +100,8 @@ func (c *Chain) Explain(tx flow.Hash) (contract.Explanation, error) {
 	c.app.mu.Lock()
 	rules := c.app.rules
 	c.app.mu.Unlock()
-	return rules.Explain(c.State(), Past{Decided: d, Header: h, Facts: facts}.request())
+	was := contract.Decision{Verdict: d.Leaf.Verdict, Grant: d.Grant}
+	return rules.ExplainAgain(c.State(), Past{Decided: d, Header: h, Facts: facts}.request(), was)
 }
 
 // errExplained ends a replay that has come to what it looked for.
@@ -175,32 +178,66 @@ func (e *explaining) explain(in comet.Block, slot int) (contract.Explanation, er
 	return b.rules.Explain(contractState{b.overlay}, p.request())
 }
 
-// PastOf gives fn the decisions of a stopped chain, in the log's order.
+// PastOf gives fn the decisions of a stopped chain, in the log's order, by
+// replaying it. Facts are complete (contract.Complete) as they were when it was
+// decided: whoever had a tag then has it, whatever has become of it since. What
+// was held and then resolved comes once, as it was resolved.
 func PastOf(ctx context.Context, dir string, fn func(Past) error) error {
 	blocks, app, err := again(dir)
 	if err != nil {
 		return err
 	}
 	defer blocks.Close()
-	c := &Chain{db: app.db, app: app}
-	_, err = blocks.Replay(ctx, app, func(b comet.Stored, _ []comet.Result) error {
-		for _, raw := range b.Txs {
-			d, err := c.ByTx(TxHash(raw))
-			if errors.Is(err, ErrNotFound) {
-				continue // no submission, or not decided
-			}
-			if err != nil {
-				return err
-			}
-			p, err := pastOf(d, raw)
-			if err != nil {
-				return err
-			}
-			if err := fn(p); err != nil {
-				return err
+	stored, err := comet.OpenKVReadOnly(filepath.Join(dir, "decisions"))
+	if err != nil {
+		return fmt.Errorf("opening the supervision chain's state: %w", err)
+	}
+	defer stored.Close()
+	w := &watching{c: &Chain{db: app.db, app: app}, last: &Chain{db: stored}}
+	app.watch = w.see
+	_, err = blocks.Replay(ctx, app, func(comet.Stored, []comet.Result) error { return w.tell(fn) })
+	return err
+}
+
+// watching collects what a block decides, with its facts as of that moment.
+type watching struct {
+	c    *Chain // as replayed so far
+	last *Chain // as it was left
+	seen []Past // of the block
+}
+
+// see is called before each decision, with the state that it has.
+func (w *watching) see(s contract.State, r contract.Request) error {
+	p := Past{Header: r.Header, Facts: r.Facts}
+	p.Leaf.Tx = r.Tx
+	w.seen = append(w.seen, p)
+	return contract.Complete(s, r.Header, &w.seen[len(w.seen)-1].Facts)
+}
+
+// tell passes on what a block has decided for good.
+func (w *watching) tell(fn func(Past) error) error {
+	seen := w.seen
+	w.seen = nil
+	for i, p := range seen {
+		if slices.ContainsFunc(seen[i+1:], func(later Past) bool { return later.Leaf.Tx == p.Leaf.Tx }) {
+			continue
+		}
+		d, err := w.c.ByTx(p.Leaf.Tx)
+		if errors.Is(err, ErrNotFound) {
+			continue // refused by the chain: no decision
+		}
+		if err != nil {
+			return err
+		}
+		if d.Leaf.Verdict == flow.Held {
+			if later, err := w.last.ByTx(p.Leaf.Tx); err == nil && later.Index != d.Index {
+				continue
 			}
 		}
-		return nil
-	})
-	return err
+		p.Decided = d
+		if err := fn(p); err != nil {
+			return err
+		}
+	}
+	return nil
 }

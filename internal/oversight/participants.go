@@ -78,12 +78,13 @@ type GrantList struct {
 	Grants []GrantView `json:"grants"`
 }
 
-// grants lists those of one institution, or of all that are identities, up to
-// the bound of a page. Originators that are known by pseudonym alone are asked
-// for by it.
+// grants lists those of one institution, or of all that are identities and what
+// rules have issued last to others, up to the bound of a page. Other originators
+// that are known by pseudonym alone are asked for by it.
 func (h *handler) grants(r *http.Request) (any, error) {
-	institutions := []string{r.URL.Query().Get("institution")}
-	if institutions[0] == "" {
+	one := r.URL.Query().Get("institution")
+	institutions := []string{one}
+	if one == "" {
 		institutions = nil
 		all, err := h.Chain.Identities("")
 		if err != nil {
@@ -108,7 +109,33 @@ func (h *handler) grants(r *http.Request) (any, error) {
 			out.Grants = append(out.Grants, grantView(g, h.now()))
 		}
 	}
-	return out, nil
+	if one != "" {
+		return out, nil
+	}
+	return out, h.automatic(s, &out)
+}
+
+// automatic adds the batch grants that rules have issued, the newest first, which
+// are not listed yet.
+func (h *handler) automatic(s contract.State, out *GrantList) error {
+	listed := make(map[string]bool)
+	for _, g := range out.Grants {
+		listed[g.Code] = true
+	}
+	last, err := contract.AutomaticGrants(s)
+	if err != nil {
+		return err
+	}
+	for n := last; n > 0 && last-n < maxPassed && len(out.Grants) < maxPage; n-- {
+		g, ok, err := contract.AutomaticGrant(s, n)
+		if err != nil {
+			return err
+		}
+		if ok && !listed[g.Code] {
+			out.Grants = append(out.Grants, grantView(g, h.now()))
+		}
+	}
+	return nil
 }
 
 // HoldPage is a part of the open holds, in order.

@@ -98,7 +98,9 @@ type GrantView struct {
 	To          Moment      `json:"to"`
 	Quota       uint64      `json:"quota"` // 0: any number
 	Used        uint64      `json:"used"`
-	Issued      uint64      `json:"issued"` // orders; 0: none
+	Issued      uint64      `json:"issued"`            // orders; 0: none
+	Rule        string      `json:"rule,omitempty"`    // that issued it, in place of an order
+	Version     uint64      `json:"version,omitempty"` // of the rule contract it stood in
 	Renewed     uint64      `json:"renewed,omitempty"`
 	Revoked     uint64      `json:"revoked,omitempty"`
 	Ended       bool        `json:"ended"`
@@ -107,7 +109,7 @@ type GrantView struct {
 func grantView(g contract.Grant, now int64) GrantView {
 	return GrantView{
 		Code: g.Code, Institution: g.Institution, Steps: g.Steps, From: Moment(g.From), To: Moment(g.To), Quota: g.Quota, Used: g.Used,
-		Issued: g.Issued, Renewed: g.Renewed, Revoked: g.Revoked,
+		Issued: g.Issued, Rule: g.Rule, Version: g.Version, Renewed: g.Renewed, Revoked: g.Revoked,
 		Ended: g.Revoked != 0 || now >= g.To || g.Quota != 0 && g.Used >= g.Quota,
 	}
 }

@@ -27,7 +27,7 @@ type Person struct {
 func People() []Person {
 	return []Person{
 		{ID: "rx-reviewer-001", Name: "沈知远", Role: contract.RoleReviewer, Licence: "YS-990001-0001", Specialties: []string{"general", "narcotic"}},
-		{ID: "rx-reviewer-002", Name: "陆清和", Role: contract.RoleReviewer, Licence: "YS-990001-0002", Specialties: []string{"general", "paediatrics"}},
+		{ID: "rx-reviewer-002", Name: "陆清和", Role: contract.RoleReviewer, Licence: "YS-990001-0002", Specialties: []string{"general", "narcotic", "paediatrics"}},
 		{ID: "rx-officer-001", Name: "甄明察", Role: contract.RoleOfficer},
 		{ID: "rx-officer-002", Name: "程秉公", Role: contract.RoleOfficer},
 		{ID: "rx-pharmacy-001", Name: "百草堂大药房", Role: contract.RoleProducer},
