@@ -32,6 +32,7 @@ type authorityCommand struct {
 	Resume   resumeCommand   `cmd:"" help:"End a stop before its time."`
 	Rules    bundleCommand   `cmd:"" help:"The rule contract on the chain: publish, roll back, cancel, show."`
 	Policy   policyCommand   `cmd:"" help:"Say which kinds of order two officers must sign."`
+	Anchor   anchorCommand   `cmd:"" help:"What the chains disagree on: granted records without an anchor, anchors that can't stand."`
 	Order    orderCommand    `cmd:"" help:"The history of officers' orders: list, show."`
 }
 

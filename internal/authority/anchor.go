@@ -43,12 +43,12 @@ func (a *Authority) fitting(d fusion.AnchorDelivery) ([]flow.Anchor, error) {
 			return nil, err
 		}
 		if first, twice := claimed[n.Tx]; twice && f == "" && first != n.BusinessTx {
-			f, stands = AnchorConflict, first
+			f, stands = chain.AnchorConflict, first
 		} else if twice {
 			continue
 		}
 		if f != "" {
-			if err := a.find(Finding{Kind: f, Platform: d.Platform, Tx: n.Tx, Stands: stands, Claimed: n.BusinessTx}); err != nil {
+			if err := a.find(chain.AnchorFinding{Kind: f, Platform: d.Platform, Tx: n.Tx, Stands: stands, Claimed: n.BusinessTx}); err != nil {
 				return nil, err
 			}
 			continue
@@ -62,17 +62,17 @@ func (a *Authority) fitting(d fusion.AnchorDelivery) ([]flow.Anchor, error) {
 
 // judgeAnchor says what is wrong with an anchor, if anything, and what the chain
 // has in its place.
-func (a *Authority) judgeAnchor(platform string, n flow.Anchor) (kind FindingKind, stands string, err error) {
+func (a *Authority) judgeAnchor(platform string, n flow.Anchor) (kind chain.FindingKind, stands string, err error) {
 	d, err := a.chain.ByTx(n.Tx)
 	switch {
 	case errors.Is(err, chain.ErrNotFound):
-		return AnchorUnknown, "", nil
+		return chain.AnchorUnknown, "", nil
 	case err != nil:
 		return "", "", err
 	case d.Leaf.Platform != platform || d.Leaf.Verdict != flow.Granted || !d.Leaf.Step.Recorded():
-		return AnchorUngranted, "", nil
+		return chain.AnchorUngranted, "", nil
 	case d.Anchor != "" && d.Anchor != n.BusinessTx:
-		return AnchorConflict, d.Anchor, nil
+		return chain.AnchorConflict, d.Anchor, nil
 	}
 	return "", d.Anchor, nil
 }
@@ -102,5 +102,5 @@ func (a *Authority) submitAnchors(ctx context.Context, platform string, list []f
 	if kind == "" {
 		return fmt.Errorf("anchoring %s: %w", list[0].Tx, err)
 	}
-	return a.find(Finding{Kind: kind, Platform: platform, Tx: list[0].Tx, Stands: stands, Claimed: list[0].BusinessTx})
+	return a.find(chain.AnchorFinding{Kind: kind, Platform: platform, Tx: list[0].Tx, Stands: stands, Claimed: list[0].BusinessTx})
 }

@@ -1,35 +1,13 @@
 package authority
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 
 	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/chain"
 )
-
-// FindingKind says what is wrong with what a platform anchored.
-type FindingKind string
-
-// The kinds.
-const (
-	AnchorConflict  FindingKind = "anchor_conflict"  // the record is anchored at another place already
-	AnchorUnknown   FindingKind = "anchor_unknown"   // there is no such decision
-	AnchorUngranted FindingKind = "anchor_ungranted" // the decision is not a granted record of this platform
-)
-
-// Finding is an inconsistency that only people can sort out: what a platform
-// says of its business chain is not what the supervision chain has (write 7).
-type Finding struct {
-	_ struct{} `cbor:",toarray"`
-
-	Kind     FindingKind
-	Platform string
-	Tx       flow.Hash // of the decision
-	Stands   string    // the business chain's transaction that it is anchored with; empty for none
-	Claimed  string    // the one that the platform says
-	First    int64     // Unix seconds
-	Last     int64
-	Count    int64 // how often the platform said so
-}
 
 // findingsOfPlatform is the most findings that are kept of one platform: what it
 // claims is its own to invent.
@@ -41,14 +19,14 @@ const (
 )
 
 // find notes a finding, once for each platform, kind and transaction.
-func (a *Authority) find(f Finding) error {
+func (a *Authority) find(f chain.AnchorFinding) error {
 	a.cfg.Logger.Error("an anchor that can't stand", "kind", f.Kind, "platform", f.Platform, "transaction", f.Tx)
 	a.findings.Lock()
 	defer a.findings.Unlock()
 	f.First = a.cfg.Clock().Unix()
 	f.Last = f.First
 	key := noteFinding + f.Platform + "/" + string(f.Kind) + "/" + f.Tx.String()
-	var old Finding
+	var old chain.AnchorFinding
 	known, err := a.notes.Load(key, &old)
 	if err != nil {
 		return err
@@ -73,20 +51,32 @@ func (a *Authority) find(f Finding) error {
 
 // Findings lists up to limit findings by platform, kind and transaction, from
 // that cursor on, and where the next page begins; the empty cursor is the
-// beginning and the end.
-func (a *Authority) Findings(from string, limit int) (list []Finding, next string, err error) {
-	list = []Finding{}
+// beginning and the end. One that has come right since, because the anchor that
+// was claimed stands now, is left out.
+func (a *Authority) Findings(from string, limit int) (list []chain.AnchorFinding, next string, err error) {
+	list = []chain.AnchorFinding{}
 	err = a.notes.Each(noteFinding, from, limit+1, func(key string, value []byte) error {
 		if len(list) == limit {
 			next = key
 			return nil
 		}
-		var f Finding
+		var f chain.AnchorFinding
 		if err := flow.Unmarshal(value, &f); err != nil {
 			return fmt.Errorf("reading findings: %w", err)
 		}
 		list = append(list, f)
 		return nil
 	})
-	return list, next, err
+	if err != nil {
+		return nil, "", err
+	}
+	var failed error
+	list = slices.DeleteFunc(list, func(f chain.AnchorFinding) bool {
+		d, err := a.chain.ByTx(f.Tx)
+		if err != nil && !errors.Is(err, chain.ErrNotFound) {
+			failed = err
+		}
+		return err == nil && d.Leaf.Platform == f.Platform && d.Anchor == f.Claimed
+	})
+	return list, next, failed
 }

@@ -95,15 +95,9 @@ func (a *Authority) remindOf(ctx context.Context, n int, at *reminded) error {
 	return nil
 }
 
-// Unanchored is a granted record that nobody has said the place of in time.
-type Unanchored struct {
-	chain.Decided
-	Reminded int // how often its platform was reminded
-}
-
 // Unanchored lists granted records that have no anchor although their time is
 // over, by leaf, from the leaf of that index on: up to limit of them.
-func (a *Authority) Unanchored(from int64, limit int) ([]Unanchored, error) {
+func (a *Authority) Unanchored(from int64, limit int) ([]chain.Unanchored, error) {
 	var at reminded
 	if _, err := a.notes.Load(noteReminded, &at); err != nil {
 		return nil, err
@@ -113,12 +107,12 @@ func (a *Authority) Unanchored(from int64, limit int) ([]Unanchored, error) {
 		return nil, err
 	}
 	late := a.cfg.Clock().Add(-a.cfg.Remind)
-	out := []Unanchored{}
+	out := []chain.Unanchored{}
 	for _, d := range open {
 		if time.Unix(d.Leaf.Issued, 0).After(late) {
 			break
 		}
-		u := Unanchored{Decided: d}
+		u := chain.Unanchored{Decided: d}
 		for _, next := range at {
 			if d.Index < next {
 				u.Reminded++

@@ -262,7 +262,7 @@ func TestAnchorsThatCannotStand(t *testing.T) {
 			t.Errorf("anchored at %q, want %q", d.Anchor, want)
 		}
 	}
-	var got []authority.Finding
+	var got []chain.AnchorFinding
 	for cursor := ""; ; { // in pages of two
 		page, next, err := o.auth.Findings(cursor, 2)
 		must(t, err)
@@ -270,20 +270,20 @@ func TestAnchorsThatCannotStand(t *testing.T) {
 			if f.First == 0 || f.Last < f.First {
 				t.Errorf("seen from %d to %d", f.First, f.Last)
 			}
-			got = append(got, authority.Finding{Kind: f.Kind, Platform: f.Platform, Tx: f.Tx, Stands: f.Stands, Claimed: f.Claimed, Count: f.Count})
+			got = append(got, chain.AnchorFinding{Kind: f.Kind, Platform: f.Platform, Tx: f.Tx, Stands: f.Stands, Claimed: f.Claimed, Count: f.Count})
 		}
 		if cursor = next; cursor == "" {
 			break
 		}
 	}
-	want := []authority.Finding{
-		{Kind: authority.AnchorConflict, Platform: chaintest.Platform, Tx: txs[0], Stands: "b0", Claimed: "elsewhere", Count: 2},
-		{Kind: authority.AnchorConflict, Platform: chaintest.Platform, Tx: txs[1], Stands: "b1", Claimed: "b1-too", Count: 1},
-		{Kind: authority.AnchorUngranted, Platform: chaintest.Platform, Tx: refused.Tx, Claimed: "b8", Count: 1},
-		{Kind: authority.AnchorUnknown, Platform: chaintest.Platform, Tx: flow.Hash{9}, Claimed: "b9", Count: 1},
-		{Kind: authority.AnchorUngranted, Platform: "platform-9", Tx: txs[2], Claimed: "b2", Count: 1},
+	want := []chain.AnchorFinding{
+		{Kind: chain.AnchorConflict, Platform: chaintest.Platform, Tx: txs[0], Stands: "b0", Claimed: "elsewhere", Count: 2},
+		{Kind: chain.AnchorConflict, Platform: chaintest.Platform, Tx: txs[1], Stands: "b1", Claimed: "b1-too", Count: 1},
+		{Kind: chain.AnchorUngranted, Platform: chaintest.Platform, Tx: refused.Tx, Claimed: "b8", Count: 1},
+		{Kind: chain.AnchorUnknown, Platform: chaintest.Platform, Tx: flow.Hash{9}, Claimed: "b9", Count: 1},
+		{Kind: chain.AnchorUngranted, Platform: "platform-9", Tx: txs[2], Claimed: "b2", Count: 1},
 	}
-	slices.SortStableFunc(want[:2], func(a, b authority.Finding) int { return slices.Compare(a.Tx[:], b.Tx[:]) })
+	slices.SortStableFunc(want[:2], func(a, b chain.AnchorFinding) int { return slices.Compare(a.Tx[:], b.Tx[:]) })
 	if diff := cmp.Diff(want, got, cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == "._" }, cmp.Ignore())); diff != "" {
 		t.Errorf("findings (-want +got)\n%s", diff)
 	}
