@@ -60,8 +60,16 @@ var build = sync.OnceValues(func() (string, error) {
 	return file, nil
 })
 
-// newCluster starts an all-in-one.
+// newCluster starts the parties.
 func newCluster(t *testing.T) *cluster {
+	t.Helper()
+	c := prepareCluster(t)
+	c.start()
+	return c
+}
+
+// prepareCluster makes the parties and does not start them.
+func prepareCluster(t *testing.T) *cluster {
 	t.Helper()
 	bin, err := build()
 	must(t, err)
@@ -82,10 +90,12 @@ func newCluster(t *testing.T) *cluster {
 	for _, r := range roles() {
 		c.role[r] = p
 	}
-	c.start()
 	t.Cleanup(c.end)
 	return c
 }
+
+// folders are the parties' data folders.
+func (c *cluster) folders() map[string]string { return map[string]string{"all": c.data} }
 
 // free is an address that nobody listens on.
 func free(t *testing.T) string {
@@ -135,9 +145,7 @@ func (c *cluster) stop() {
 func (c *cluster) end() {
 	c.control.quiet()
 	for i := len(c.all) - 1; i >= 0; i-- {
-		c.all[i].want(false)
-		c.all[i].kill()
-		_ = c.all[i].stop(time.Second)
+		c.all[i].end()
 	}
 }
 

@@ -15,6 +15,14 @@ var (
 	full   = flag.Bool("full", false, "the whole matrix")
 )
 
+// needFull skips what the short form leaves out.
+func needFull(t *testing.T) {
+	t.Helper()
+	if !*full {
+		t.Skip("in the whole matrix only: make test-faults")
+	}
+}
+
 // write is one of the order of writes, and whose process does it.
 type write struct {
 	point fault.Point

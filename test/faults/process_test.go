@@ -111,22 +111,20 @@ func (p *process) kill() {
 	<-ended
 }
 
-// hold keeps the process down after its next end, until release.
-func (p *process) hold()    { p.want(false) }
-func (p *process) release() { p.want(true) }
-
-func (p *process) want(up bool) {
+// hold keeps the process down after its next end.
+func (p *process) hold() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.wanted = up
+	p.wanted = false
 }
 
 // stop ends supervision and asks the process to end. One that does not within
 // the time is killed, which is the error.
 func (p *process) stop(within time.Duration) error {
 	p.mu.Lock()
-	loop, cmd, ended := p.loop, p.cmd, p.ended
+	loop := p.loop
 	p.loop, p.wanted = nil, false
+	cmd, ended := p.cmd, p.ended
 	p.mu.Unlock()
 	if loop == nil {
 		return nil
@@ -147,10 +145,17 @@ func (p *process) stop(within time.Duration) error {
 	return err
 }
 
-func (p *process) pid() int {
+// end kills the process and ends supervision, if it was ever started.
+func (p *process) end() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.cmd.Process.Pid
+	cmd := p.cmd
+	p.mu.Unlock()
+	if cmd == nil {
+		return
+	}
+	p.hold()
+	p.kill()
+	_ = p.stop(time.Second)
 }
 
 // life is how often the process was started, and when last.
