@@ -15,6 +15,7 @@ help:
 	@echo 'make run     build, run everything on $(DATA)/ at http://$(LISTEN), and play the demo set into it (Ctrl-C ends it)'
 	@echo 'make demo    build, and play the built-in prescriptions from registration to delivery'
 	@echo 'make test    vet, check formatting, run all tests'
+	@echo 'make test-faults   the whole fault matrix, about an hour and a half; some of it needs root'
 	@echo 'make lint    the above checks and staticcheck, gofumpt, deadcode'
 	@echo 'make bench   run all benchmarks and print their figures'
 	@echo 'make build   bin/signalbox'
@@ -36,6 +37,17 @@ build: modules
 test: modules vet format
 	$(GO) test $(TESTFLAGS) ./...
 	$(GO) test -tags faults $(TESTFLAGS) ./internal/fault
+
+# How long each seed of the soak test kills at random.
+SOAK ?= 10m
+
+.PHONY: test-faults
+test-faults: faults-binary
+	$(GO) test -v -count 1 -timeout 3h ./test/faults -args -full -soak $(SOAK) -binary '$(CURDIR)/bin/signalbox-faults' $(FAULTFLAGS)
+
+.PHONY: faults-binary
+faults-binary: modules
+	$(GO) build -trimpath -tags faults -o bin/signalbox-faults ./cmd/signalbox
 
 .PHONY: bench
 bench: modules

@@ -15,11 +15,13 @@ import (
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/chain"
 	"signalbox.dev/signalbox/internal/oversight"
+	"signalbox.dev/signalbox/internal/party"
 	"signalbox.dev/signalbox/internal/system"
 )
 
 // authorityCommand is what an officer does on a running system.
 type authorityCommand struct {
+	Admit    admitCommand    `cmd:"" help:"Certify applicants and admit them."`
 	Status   statusCommand   `cmd:"" help:"Where the chain stands: rules in force, last order, what is stopped."`
 	Identity identityCommand `cmd:"" help:"Admit, verify, suspend, revoke and restore participants."`
 	List     listCommand     `cmd:"" help:"Restricted lists: show, import, export, lift, appeals, define."`
@@ -32,6 +34,7 @@ type authorityCommand struct {
 	Resume   resumeCommand   `cmd:"" help:"End a stop before its time."`
 	Rules    bundleCommand   `cmd:"" help:"The rule contract on the chain: publish, roll back, cancel, show."`
 	Policy   policyCommand   `cmd:"" help:"Say which kinds of order two officers must sign."`
+	Anchor   anchorCommand   `cmd:"" help:"What the chains disagree on: granted records without an anchor, anchors that can't stand."`
 	Order    orderCommand    `cmd:"" help:"The history of officers' orders: list, show."`
 }
 
@@ -58,10 +61,12 @@ func (c control) client() *oversight.Client {
 // warrant is how an order is signed.
 type warrant struct {
 	control
-	Officer string        `help:"The officer who signs." default:"rx-officer-001" placeholder:"ID"`
-	Second  string        `help:"A second officer, who signs too." placeholder:"ID"`
-	Reason  string        `help:"Why; it stands on the chain." required:""`
-	Expires time.Duration `help:"How long the order may wait to be carried out." default:"10m"`
+	Officer    string        `help:"The officer who signs, one of those built into an all-in-one. With --keys it is whose folder that is." default:"rx-officer-001" placeholder:"ID"`
+	Second     string        `help:"A second officer, who signs too." placeholder:"ID"`
+	Keys       string        `help:"The folder of the officer who signs, as signalbox init officer made it." type:"existingdir" placeholder:"DIR"`
+	SecondKeys string        `help:"The folder of a second officer, who signs too." name:"second-keys" type:"existingdir" placeholder:"DIR"`
+	Reason     string        `help:"Why; it stands on the chain." required:""`
+	Expires    time.Duration `help:"How long the order may wait to be carried out." default:"10m"`
 }
 
 // order is one order to be given.
@@ -76,6 +81,10 @@ const attempts = 5
 
 // give signs an order, hands it in and waits for what it brings about.
 func (w warrant) give(a *app, o order) (oversight.Outcome, error) {
+	by, err := w.signers()
+	if err != nil {
+		return oversight.Outcome{}, err
+	}
 	c := w.client()
 	defer c.Close()
 	for n := 1; ; n++ {
@@ -83,7 +92,7 @@ func (w warrant) give(a *app, o order) (oversight.Outcome, error) {
 		if err != nil {
 			return oversight.Outcome{}, a.plain(err)
 		}
-		signed, err := w.sign(status, o, time.Now())
+		signed, err := w.sign(status, o, by, time.Now())
 		if err != nil {
 			return oversight.Outcome{}, err
 		}
@@ -94,15 +103,57 @@ func (w warrant) give(a *app, o order) (oversight.Outcome, error) {
 	}
 }
 
+// signer is an officer with the key.
+type signer struct {
+	id  string
+	key envelope.PrivateKey
+}
+
+// signers are who signs: one officer, or two.
+func (w warrant) signers() ([]signer, error) {
+	first, err := w.signer(w.Officer, w.Keys)
+	if err != nil {
+		return nil, err
+	}
+	if w.Second == "" && w.SecondKeys == "" {
+		return []signer{first}, nil
+	}
+	second, err := w.signer(w.Second, w.SecondKeys)
+	return []signer{first, second}, err
+}
+
+// signer reads an officer's key: from the officer's own folder, or for a built-in
+// one from the data directory.
+func (w warrant) signer(id, folder string) (signer, error) {
+	if folder == "" {
+		key, err := system.OfficerKey(w.Data, id)
+		if err != nil {
+			return signer{}, fmt.Errorf("reading the key of officer %s: %w", id, err)
+		}
+		return signer{id, key}, nil
+	}
+	d := party.Dir(folder)
+	card, err := d.ReadCard(string(contract.RoleOfficer))
+	if err != nil {
+		return signer{}, err
+	}
+	passphrase, err := party.Passphrase(d.Path(party.PassphraseFile))
+	if err != nil {
+		return signer{}, err
+	}
+	s := signer{id: card.ID}
+	return s, party.LoadKeys(passphrase, []party.Slot{{Key: &s.key, Use: envelope.Signing, File: d.SigningFile()}})
+}
+
 // sign numbers and signs an order with the officers' keys.
-func (w warrant) sign(at oversight.Status, o order, now time.Time) (chain.SignedOrder, error) {
+func (w warrant) sign(at oversight.Status, o order, by []signer, now time.Time) (chain.SignedOrder, error) {
 	body, err := flow.Marshal(o.body)
 	if err != nil {
 		return chain.SignedOrder{}, fmt.Errorf("composing the order: %w", err)
 	}
 	var s chain.SignedOrder
 	s.Order, err = flow.Marshal(contract.Order{
-		Number: at.LastOrder + 1, Kind: o.kind, Officer: w.Officer, Reason: w.Reason,
+		Number: at.LastOrder + 1, Kind: o.kind, Officer: by[0].id, Reason: w.Reason,
 		Issued: now.Unix(), Expires: now.Add(w.Expires).Unix(), Body: body,
 	})
 	if err != nil {
@@ -113,20 +164,12 @@ func (w warrant) sign(at oversight.Status, o order, now time.Time) (chain.Signed
 		return chain.SignedOrder{}, err
 	}
 	input := chain.OrderInput(at.Chain, s.Order)
-	if s.Signature, err = w.signature(suite, w.Officer, input); err != nil || w.Second == "" {
+	if s.Signature, err = suite.Sign(rand.Reader, by[0].key, input); err != nil || len(by) == 1 {
 		return s, err
 	}
-	s.Second = w.Second
-	s.SecondSignature, err = w.signature(suite, w.Second, input)
+	s.Second = by[1].id
+	s.SecondSignature, err = suite.Sign(rand.Reader, by[1].key, input)
 	return s, err
-}
-
-func (w warrant) signature(suite envelope.Suite, officer string, input []byte) ([]byte, error) {
-	key, err := system.OfficerKey(w.Data, officer)
-	if err != nil {
-		return nil, fmt.Errorf("reading the key of officer %s: %w", officer, err)
-	}
-	return suite.Sign(rand.Reader, key, input)
 }
 
 // carry gives an order and says what it brought about.

@@ -121,6 +121,12 @@ func TestOfficerAtWork(t *testing.T) {
 		t.Fatalf("granting a hold: %+v", out)
 	}
 	delivered(2, o)
+	if missing := does[[]oversight.UnanchoredView](o, "authority", "anchor", "missing"); len(missing) != 0 {
+		t.Errorf("after three flows, without an anchor: %+v", missing)
+	}
+	if findings := does[[]oversight.AnchorFindingView](o, "authority", "anchor", "findings"); len(findings) != 0 {
+		t.Errorf("after three flows, anchors that can't stand: %+v", findings)
+	}
 	o.listsAndRules()
 	o.explains(refused, "now")
 

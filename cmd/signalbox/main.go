@@ -40,6 +40,7 @@ type cli struct {
 	Fsck   fsckCommand   `cmd:"" help:"Re-check both chains of a data directory from their first block, and each against the other."`
 
 	Token     tokenCommand     `cmd:"" help:"Let a program call the platform's API: make a token for it."`
+	Init      initCommand      `cmd:"" help:"Make the folder of a party that runs apart: keys, certificate request, configuration."`
 	Config    configCommand    `cmd:"" help:"Print a role's configuration file, with every key explained."`
 	Authority authorityCommand `cmd:"" help:"What an officer of the authority does on a running system: identities, lists, grants, holds, rules."`
 	Rules     rulesCommand     `cmd:"" help:"Try rule bundles before they take force: test, lint, diff, backtest."`

@@ -43,7 +43,8 @@ type Config struct {
 	CA           []byte                // DER certificate of the authority's CA
 	Profiles     []profile.Profile
 	Register     Register
-	InFlight     int // submissions of one platform that are in hand at once, when it is alone; 0: 512
+	InFlight     int           // submissions of one platform that are in hand at once, when it is alone; 0: 512
+	Remind       time.Duration // how long a granted record may go without an anchor before its platform is reminded; 0: 1 min
 	Random       io.Reader
 	Clock        func() time.Time
 	Logger       *slog.Logger
@@ -75,6 +76,8 @@ type Authority struct {
 	profiles map[string]profile.Profile
 	cpu      *turns // bounds opening and proving to the cores
 	flights  singleflight.Group
+	notes    chain.Notes // what it has done so far, in its node
+	findings sync.Mutex  // guards the notes under noteFinding and noteFindings
 }
 
 // New prepares an authority on its node of the chain; nothing runs before Run.
@@ -92,8 +95,11 @@ func New(cfg Config, c *chain.Chain, f Fusion) (*Authority, error) {
 	if cfg.InFlight == 0 {
 		cfg.InFlight = defaultInFlight
 	}
+	if cfg.Remind <= 0 {
+		cfg.Remind = defaultRemind
+	}
 	a := &Authority{
-		cfg: cfg, chain: c, fusion: f, name: name, profiles: map[string]profile.Profile{},
+		cfg: cfg, chain: c, fusion: f, name: name, profiles: map[string]profile.Profile{}, notes: c.Notes("authority"),
 		cpu: newTurns(runtime.GOMAXPROCS(0)),
 	}
 	for _, p := range cfg.Profiles {
@@ -128,6 +134,7 @@ func (a *Authority) Run(ctx context.Context) error {
 	}
 	serve("anchors", func(ctx context.Context) error { return a.fusion.Anchors(ctx, batchAnchors, a.anchors) })
 	serve("resolved holds", a.resolve)
+	serve("reminders", a.remind)
 	serve("deadlines", a.tick)
 	wg.Wait()
 	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"signalbox.dev/signalbox/contract"
-	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/chain"
 )
 
@@ -29,36 +28,6 @@ func (a *Authority) Order(ctx context.Context, o chain.SignedOrder) (contract.Or
 // record or licence stands on the chain. It is for officers, who know people by
 // their numbers; the number goes no further.
 func (a *Authority) Pseudonym(kind, id string) string { return a.name(kind, id) }
-
-// resolve answers platforms whose held submissions got a decision.
-func (a *Authority) resolve(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case tx := <-a.chain.Resolutions():
-			if err := a.answerResolved(ctx, tx); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-func (a *Authority) answerResolved(ctx context.Context, tx flow.Hash) error {
-	d, err := a.chain.ByTx(tx)
-	if err != nil {
-		return err
-	}
-	answer, err := a.prove(flow.Header{ID: d.Leaf.Submission, Platform: d.Leaf.Platform, Business: d.Leaf.Business}, d)
-	if err != nil {
-		return err
-	}
-	if err := a.publish(ctx, "", *answer); err != nil {
-		// Nothing is lost: the platform goes on asking, and is answered alike.
-		a.cfg.Logger.Warn("could not publish a resolved hold", "transaction", tx, "error", err)
-	}
-	return nil
-}
 
 // tickEvery is how often the authority looks whether a deadline or a time has
 // come that no block has brought about yet.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/chain"
@@ -111,30 +110,4 @@ func (a *Authority) reject(h flow.Header, why error) *flow.Decision {
 		r = flow.Reason{Code: "submission_conflict", Zh: "该提交编号下已有另一份提交", En: "another submission was decided under this id"}
 	}
 	return &flow.Decision{ID: h.ID, Platform: h.Platform, Business: h.Business, Verdict: flow.Refused, Reasons: []flow.Reason{r}}
-}
-
-// anchors puts the platforms' anchors on the chain, each message on its own.
-func (a *Authority) anchors(ctx context.Context, batch []fusion.AnchorDelivery) []error {
-	errs := make([]error, len(batch))
-	var wg sync.WaitGroup
-	for i, d := range batch {
-		wg.Go(func() { errs[i] = a.anchor(ctx, d) })
-	}
-	wg.Wait()
-	return errs
-}
-
-// anchor drops and reports what can't stand: what differs is the audit's to find.
-func (a *Authority) anchor(ctx context.Context, d fusion.AnchorDelivery) error {
-	body := chain.Anchors{Platform: d.Platform, Anchors: d.Anchors}
-	tx, err := chain.Compose(a.chain.ID(), chain.KindAnchor, body, a.cfg.Suite, a.cfg.Signing, a.cfg.Random)
-	if err != nil {
-		return err
-	}
-	err = a.chain.Submit(ctx, tx)
-	if errors.Is(err, chain.ErrRefused) || errors.Is(err, chain.ErrConflict) {
-		a.cfg.Logger.Error("dropped anchors that can't stand", "platform", d.Platform, "anchors", len(d.Anchors), "error", err)
-		return nil
-	}
-	return err
 }

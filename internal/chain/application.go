@@ -26,7 +26,7 @@ type application struct {
 	settled func([]result)
 	// resolved is called with held submissions that got a decision, after their
 	// block is durable and signed.
-	resolved func([]flow.Hash)
+	resolved func()
 	// watch sees what is about to be decided, and the state of that moment; nil for nobody.
 	watch func(contract.State, contract.Request) error
 	// signed is called with the log's new size and root after a block is durable.
@@ -227,13 +227,13 @@ func (a *application) newBlock(in comet.Block) *block {
 // attempt executes a transaction; a refused one leaves no change behind.
 func (b *block) attempt(slot int, tx []byte) (*refusal, error) {
 	b.mark()
-	size, resolved := b.size, len(b.resolved)
+	size, resolved := b.size, b.resolved
 	b.outcome = contract.OrderOutcome{}
 	err := b.execute(slot, tx)
 	var no *refusal
 	if errors.As(err, &no) {
 		b.rollback()
-		b.size, b.resolved = size, b.resolved[:resolved]
+		b.size, b.resolved = size, resolved
 		return no, nil
 	}
 	return nil, err
@@ -262,8 +262,8 @@ func (a *application) Commit() error {
 		}
 	}
 	a.settle(a.done)
-	if a.resolved != nil && len(resolved) > 0 {
-		a.resolved(resolved)
+	if a.resolved != nil && resolved > 0 {
+		a.resolved()
 	}
 	return nil
 }
@@ -278,7 +278,11 @@ func (a *application) write(o *overlay, m meta) error {
 	batch := a.db.NewBatch()
 	defer batch.Close()
 	for k, v := range o.changes {
-		if err := batch.Set([]byte(k), v); err != nil {
+		stage := func() error { return batch.Set([]byte(k), v) }
+		if v == nil {
+			stage = func() error { return batch.Delete([]byte(k)) }
+		}
+		if err := stage(); err != nil {
 			return fmt.Errorf("staging block: %w", err)
 		}
 	}

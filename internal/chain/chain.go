@@ -47,7 +47,7 @@ type Chain struct {
 	id          string
 
 	waiting     comet.Waiters[flow.Hash, result]
-	resolutions chan flow.Hash
+	resolutions chan struct{}
 	ready       chan struct{} // closed when Run takes transactions
 }
 
@@ -73,7 +73,7 @@ func Open(cfg Config) (*Chain, error) {
 		return nil, err
 	}
 	c := &Chain{
-		db: db, app: app, id: cfg.Genesis.Contract.Chain, ready: make(chan struct{}), resolutions: make(chan flow.Hash, resolutionsAhead),
+		db: db, app: app, id: cfg.Genesis.Contract.Chain, ready: make(chan struct{}), resolutions: make(chan struct{}, 1),
 		checkpoints: checkpoints{db: db, origin: cfg.Genesis.Contract.Chain, signers: cfg.Signers},
 	}
 	app.signed, app.settled, app.resolved = c.checkpoints.sign, c.settled, c.announce
@@ -173,19 +173,14 @@ func (c *Chain) Order(ctx context.Context, tx []byte) (contract.OrderOutcome, er
 	return got.order, err
 }
 
-// resolutionsAhead is how many resolved holds wait to be told of. One that finds
-// no room is learned of when its platform asks again.
-const resolutionsAhead = 4096
+// Resolutions gives something when holds may have been resolved since the last
+// look. It is a hint that makes looking quick; Resolved is what there is.
+func (c *Chain) Resolutions() <-chan struct{} { return c.resolutions }
 
-// Resolutions gives the transactions of held submissions that got a decision.
-func (c *Chain) Resolutions() <-chan flow.Hash { return c.resolutions }
-
-func (c *Chain) announce(resolved []flow.Hash) {
-	for _, tx := range resolved {
-		select {
-		case c.resolutions <- tx:
-		default:
-		}
+func (c *Chain) announce() {
+	select {
+	case c.resolutions <- struct{}{}:
+	default: // one waits
 	}
 }
 

@@ -25,7 +25,7 @@ type block struct {
 	watch  func(contract.State, contract.Request) error // sees what is about to be decided; nil for nobody
 
 	outcome  contract.OrderOutcome // of the order executed last
-	resolved []flow.Hash           // held submissions that got a decision in this block
+	resolved int                   // held submissions that got a decision in this block
 }
 
 // at is where on the chain a transaction stands.
@@ -159,6 +159,9 @@ func (b *block) enter(hash flow.Hash, h flow.Header, facts flow.Hash, subject st
 	if !d.Flow.IsZero() {
 		b.set(flowPrefix(d.Flow)+ordinal(at.Index), hash[:])
 	}
+	if d.Verdict == flow.Granted && h.Step.Recorded() {
+		b.set(openKey(at.Index), hash[:])
+	}
 	for key, v := range map[string]any{
 		txKey(hash): at,
 		decisionKey(hash): decided{
@@ -237,14 +240,14 @@ func (b *block) anchor(tx Transaction) error {
 		if leaf.Platform != body.Platform || leaf.Verdict != flow.Granted || !leaf.Step.Recorded() {
 			return refuse(codeTooEarly, "transaction %s is not a granted record of platform %s", a.Tx, body.Platform)
 		}
-		if err := b.noteAnchor(a); err != nil {
+		if err := b.noteAnchor(a, at.Index); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (b *block) noteAnchor(a flow.Anchor) error {
+func (b *block) noteAnchor(a flow.Anchor, index int64) error {
 	enc, err := flow.Marshal(a)
 	if err != nil {
 		return refuse(codeMalformed, "anchor: %w", err)
@@ -255,6 +258,7 @@ func (b *block) noteAnchor(a flow.Anchor) error {
 		return err
 	case old == nil:
 		b.set(anchorKey(a.Tx), enc)
+		b.set(openKey(index), nil)
 	case !bytes.Equal(old, enc):
 		return refuse(codeConflict, "transaction %s is anchored elsewhere", a.Tx)
 	}
@@ -315,7 +319,8 @@ func (b *block) resolve(all []contract.Resolved) error {
 		if err := b.enter(r.Request.Tx, r.Request.Header, flow.SumHash(facts), r.Request.Facts.Subject, r.Decision, at); err != nil {
 			return err
 		}
-		b.resolved = append(b.resolved, r.Request.Tx)
+		b.set(resolvedKey(b.size-1), r.Request.Tx[:])
+		b.resolved++
 	}
 	return nil
 }

@@ -56,8 +56,14 @@ func TestHeldSubmissionIsGranted(t *testing.T) {
 	if len(out.Resolved) != 1 {
 		t.Fatalf("%d resolved, want 1", len(out.Resolved))
 	}
-	if tx := <-c.Resolutions(); tx != held.Leaf.Tx {
-		t.Errorf("told of %s, want %s", tx, held.Leaf.Tx)
+	<-c.Resolutions()
+	resolved, next, err := c.Resolved(0, 10)
+	must(t, err)
+	if len(resolved) != 1 || resolved[0].Leaf.Tx != held.Leaf.Tx || next != resolved[0].Index+1 {
+		t.Errorf("%d resolved, to go on at %d", len(resolved), next)
+	}
+	if more, end, err := c.Resolved(next, 10); err != nil || len(more) != 0 || end != next {
+		t.Errorf("after the last: %d resolved, to go on at %d, %v", len(more), end, err)
 	}
 	now, err := c.BySubmission(held.Leaf.Submission)
 	must(t, err)

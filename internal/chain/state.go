@@ -24,6 +24,9 @@ import (
 //	s/flow/<flow>/<index>    transaction hash; a flow's decisions in order
 //	s/anchor/<hash>          flow.Anchor
 //	h/<stored hash index>    the log's hashes, as x/mod/sumdb/tlog stores them
+//	l/open/<index>           transaction hash; granted records that wait for their anchor; local
+//	l/resolved/<index>       transaction hash; held submissions that got a decision; local
+//	n/<part>/...             what a part that runs on this node notes for itself; local
 //	c/<size>                 signed checkpoint of that size; local
 //	m                        meta: height, application hash, log size
 const (
@@ -31,6 +34,9 @@ const (
 	contractPrefix = "s/contract/"
 	hashPrefix     = "h/"
 	cpPrefix       = "c/"
+	openPrefix     = "l/open/"
+	resolvedPrefix = "l/resolved/"
+	notesPrefix    = "n/"
 	metaName       = "m"
 )
 
@@ -44,6 +50,8 @@ func anchorKey(h flow.Hash) string    { return "s/anchor/" + h.String() }
 func genesisKey() string              { return "s/genesis" }
 func hashKey(index int64) string      { return hashPrefix + ordinal(index) }
 func checkpointKey(size int64) string { return cpPrefix + ordinal(size) }
+func openKey(index int64) string      { return openPrefix + ordinal(index) }
+func resolvedKey(index int64) string  { return resolvedPrefix + ordinal(index) }
 func ordinal(n int64) string          { return string(binary.BigEndian.AppendUint64(nil, uint64(n))) }
 func ordinalOf(b []byte) int64        { return int64(binary.BigEndian.Uint64(b)) }
 
@@ -115,6 +123,7 @@ func (o *overlay) get(key string) ([]byte, error) {
 	return v, nil
 }
 
+// set stages a value; nil takes the key out, which only local keys may be.
 func (o *overlay) set(key string, value []byte) {
 	old, staged := o.changes[key]
 	o.undo = append(o.undo, undo{key, old, staged})

@@ -27,7 +27,7 @@ type rule struct {
 	forbid []string
 }
 
-var pure = []string{"flow", "envelope", "receipt", "contract", "profile"}
+var pure = []string{"flow", "envelope", "receipt", "contract", "profile", "committee"}
 
 // impure are imports that no pure package takes: effects come in as arguments.
 var impure = []string{"context", "log", "log/slog", "net", "net/http", "os", "database/sql"}
@@ -42,6 +42,8 @@ var law = map[string]rule{
 	"contract": {allow: []string{"flow", "envelope"}, forbid: impure},
 	"receipt":  {allow: []string{"flow", "envelope"}, forbid: impure},
 	"profile":  {allow: []string{"flow", "contract", "profile"}, forbid: impure},
+
+	"committee": {allow: []string{"flow"}, forbid: impure},
 
 	"contracts": {forbid: impure}, // rule bundles as files
 

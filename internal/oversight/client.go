@@ -206,6 +206,23 @@ func (c *Client) Holds(ctx context.Context, from, limit uint64) (out HoldPage, e
 	return out, err
 }
 
+// Unanchored is a page of the granted records without an anchor after their time.
+func (c *Client) Unanchored(ctx context.Context, from, limit uint64) (out UnanchoredPage, err error) {
+	err = c.get(ctx, "unanchored", span(from, limit), &out)
+	return out, err
+}
+
+// AnchorFindings is a page of the anchors that can't stand; an empty cursor is
+// the beginning.
+func (c *Client) AnchorFindings(ctx context.Context, from string, limit uint64) (out AnchorFindingPage, err error) {
+	q := span(0, limit)
+	if from != "" {
+		q.Set("from", from)
+	}
+	err = c.get(ctx, "anchor-findings", q, &out)
+	return out, err
+}
+
 // Grants lists an institution's batch grants, or those of all identities.
 func (c *Client) Grants(ctx context.Context, institution string) ([]GrantView, error) {
 	var out GrantList

@@ -52,6 +52,8 @@ func NewHandler(cfg Config) (http.Handler, error) {
 		{"GET /v1/lists/{list}", "listing entries", h.entries},
 		{"POST /v1/lists/{list}/match", "looking keys up", h.match},
 		{"GET /v1/holds", "listing holds", h.holds},
+		{"GET /v1/unanchored", "listing records without an anchor", h.unanchored},
+		{"GET /v1/anchor-findings", "listing anchors that can't stand", h.findings},
 		{"GET /v1/grants", "listing grants", h.grants},
 		{"GET /v1/rules", "reading the rules", h.rules},
 		{"GET /v1/rules/{version}", "reading a version", h.version},

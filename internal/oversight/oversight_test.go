@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"signalbox.dev/signalbox/contracts"
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/chain"
+	"signalbox.dev/signalbox/receipt"
 )
 
 // memory is a contract's state.
@@ -27,7 +29,9 @@ type fake struct {
 	memory
 	ids  []contract.Identity
 	past []chain.Past
-	err  error // of the next order
+	open []chain.Unanchored    // by Index
+	said []chain.AnchorFinding // the cursor is the index, in decimal
+	err  error                 // of the next order
 }
 
 const now = 1_800_000_000
@@ -39,6 +43,23 @@ func (f *fake) Size() int64                                           { return 3
 func (f *fake) Height() int64                                         { return 9 }
 func (f *fake) Pseudonym(kind, id string) string {
 	return flow.SumHash([]byte(kind), []byte(id)).String()
+}
+
+func (f *fake) Unanchored(from int64, limit int) (out []chain.Unanchored, _ error) {
+	for _, u := range f.open {
+		if u.Index >= from && len(out) < limit {
+			out = append(out, u)
+		}
+	}
+	return out, nil
+}
+
+func (f *fake) Findings(from string, limit int) ([]chain.AnchorFinding, string, error) {
+	at, _ := strconv.Atoi(from)
+	if end := at + limit; end < len(f.said) {
+		return f.said[at:end], strconv.Itoa(end), nil
+	}
+	return f.said[at:], "", nil
 }
 
 func (f *fake) ByTx(tx flow.Hash) (chain.Decided, error) {
@@ -246,5 +267,55 @@ func TestPast(t *testing.T) {
 func TestNotRunning(t *testing.T) {
 	if _, err := NewClient(filepath.Join(t.TempDir(), "none.sock")).Status(t.Context()); !errors.Is(err, ErrNotRunning) {
 		t.Errorf("%v", err)
+	}
+}
+
+// Write 7: what lacks its anchor, and anchors that can't stand, are there for
+// officers to see, in pages and in both languages.
+func TestInconsistencies(t *testing.T) {
+	f, c := serve(t)
+	for i := range int64(3) {
+		d := chain.Decided{Index: 10 * i, Leaf: receipt.Leaf{
+			Tx: flow.Hash{byte(i + 1)}, Flow: flow.Hash{9}, Platform: "p", Business: "prescription", Step: flow.Order,
+			Issued: now - 100, Expires: now - 1 + i,
+		}}
+		f.open = append(f.open, chain.Unanchored{Decided: d, Reminded: int(i)})
+	}
+	first, err := c.Unanchored(t.Context(), 0, 2)
+	must(t, err)
+	rest, err := c.Unanchored(t.Context(), first.Next, 2)
+	must(t, err)
+	all := append(first.Unanchored, rest.Unanchored...)
+	if len(first.Unanchored) != 2 || first.Next != 20 || len(all) != 3 || rest.Next != 0 {
+		t.Fatalf("pages of %d and %d, next %d and %d", len(first.Unanchored), len(rest.Unanchored), first.Next, rest.Next)
+	}
+	for i, u := range all {
+		if u.Tx != (flow.Hash{byte(i + 1)}) || u.Step != flow.Order || u.Reminded != i || u.Lapsed != (i < 2) || u.Issued != now-100 {
+			t.Errorf("%d: %+v", i, u)
+		}
+	}
+	kinds := []chain.FindingKind{chain.AnchorConflict, chain.AnchorUnknown, chain.AnchorUngranted}
+	for _, k := range kinds {
+		f.said = append(f.said, chain.AnchorFinding{Kind: k, Platform: "p", Tx: flow.Hash{1}, Stands: "a", Claimed: "b", First: now, Last: now + 1, Count: 2})
+	}
+	var found []AnchorFindingView
+	for cursor, pages := "", 0; pages < 3; pages++ {
+		p, err := c.AnchorFindings(t.Context(), cursor, 1)
+		must(t, err)
+		found = append(found, p.Findings...)
+		if cursor = p.Next; (cursor == "") != (pages == 2) {
+			t.Errorf("page %d goes on at %q", pages, cursor)
+		}
+	}
+	for i, v := range found {
+		if v.Kind != kinds[i] || v.En == "" || v.Zh == "" || v.En == string(v.Kind) || v.Claimed != "b" || v.Count != 2 {
+			t.Errorf("%+v", v)
+		}
+	}
+	if len(found) != len(kinds) {
+		t.Errorf("%d findings", len(found))
+	}
+	if _, err := c.AnchorFindings(t.Context(), strings.Repeat("x", 600), 1); err == nil {
+		t.Error("an endless cursor is taken")
 	}
 }

@@ -31,6 +31,12 @@ type Authority interface {
 	// Pseudonym is the pseudonym under which the chain knows an id of a kind:
 	// "subject", "item", "originator", "prescriber".
 	Pseudonym(kind, id string) string
+	// Unanchored lists up to limit granted records without an anchor after their
+	// time, by leaf, from the leaf of that index on.
+	Unanchored(from int64, limit int) ([]chain.Unanchored, error)
+	// Findings lists up to limit anchors that can't stand, from a cursor on, and
+	// gives the cursor of the next page; it is empty at the beginning and the end.
+	Findings(from string, limit int) (list []chain.AnchorFinding, next string, err error)
 }
 
 // Config is what a Handler runs with.

@@ -121,3 +121,22 @@ func TestRestartTriesAtOnce(t *testing.T) {
 	w.start()
 	w.granted(r.Ref, nil)
 }
+
+// An attempt that was planned before the clock was set back by hours does not
+// wait for the old time to come again.
+func TestClockSetBackDelaysNothing(t *testing.T) {
+	w := started(t, func(w *world) { w.pace.Retry, w.pace.Longest = 20*time.Second, 20*time.Second })
+	w.faults.site, w.faults.call, w.faults.mode = "put", 1, fails
+	r, err := w.Authorise.Register(t.Context(), authorise.Input{Data: prescription(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the next attempt is planned", func() bool {
+		o, err := w.Outcome(t.Context(), r.Ref)
+		return err == nil && o.State == outbox.Granted && o.Problem != ""
+	})
+	w.offset.Store(int64(-5 * time.Hour))
+	if o := w.granted(r.Ref, nil); o.BusinessTx == "" {
+		t.Error("the record does not stand")
+	}
+}

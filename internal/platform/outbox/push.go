@@ -21,11 +21,15 @@ func (o *Outbox) pusher() pump {
 	}
 }
 
-// due lists what is to be worked on now, longest due first.
+// due lists what is to be worked on now, longest due first. What was planned for
+// later than anything is planned for was so by a clock that has been set back
+// since; it is due too, or it would wait for the old time to come again.
 func (o *Outbox) due(ctx context.Context, limit int, states ...State) ([]string, error) {
 	var ids []string
+	now := o.now()
+	never := now.Add(2 * o.cfg.Pace.Longest)
 	err := o.cfg.Store.DB().NewSelect().Model((*row)(nil)).Column("id").
-		Where("state IN (?)", bun.List(states)).Where("next_at <= ?", o.now().UnixMilli()).
+		Where("state IN (?)", bun.List(states)).Where("next_at <= ? OR next_at > ?", now.UnixMilli(), never.UnixMilli()).
 		Order("next_at", "seq").Limit(int64(limit)).Scan(ctx, &ids)
 	return ids, err
 }
