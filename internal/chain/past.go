@@ -70,13 +70,9 @@ func (c *Chain) Past(ctx context.Context, from, to time.Time, fn func(Past) erro
 
 // byIndex gives the decision that stands on the transaction of a leaf.
 func (c *Chain) byIndex(i int64) (Decided, error) {
-	raw, err := c.get(leafKey(i))
+	leaf, err := c.Leaf(i)
 	if err != nil {
 		return Decided{}, err
-	}
-	leaf, err := receipt.DecodeLeaf(raw)
-	if err != nil {
-		return Decided{}, fmt.Errorf("reading leaf %d: %w", i, err)
 	}
 	return c.ByTx(leaf.Tx)
 }

@@ -178,6 +178,20 @@ func (c *Chain) Identities(role contract.Role) ([]contract.Identity, error) {
 	return out, err
 }
 
+// Leaf is the decision at an index of the log, from 0 to below Size, as it was
+// made: a hold stays one there, also when it has been resolved since.
+func (c *Chain) Leaf(index int64) (receipt.Leaf, error) {
+	raw, err := c.get(leafKey(index))
+	if err != nil {
+		return receipt.Leaf{}, err
+	}
+	leaf, err := receipt.DecodeLeaf(raw)
+	if err != nil {
+		return receipt.Leaf{}, fmt.Errorf("reading leaf %d: %w", index, err)
+	}
+	return leaf, nil
+}
+
 // Size is the number of decisions in the log.
 func (c *Chain) Size() int64 { return c.app.position().Size }
 

@@ -19,6 +19,23 @@ type Source struct {
 // its labels in their order.
 type Emit func(name string, value float64, labels ...string)
 
+// Links are the links to other parties, by the peer's name: whether each stands.
+func Links(up map[string]func() bool) Source {
+	return Source{Part: "links", Read: func(_ context.Context, emit Emit) error {
+		for peer, stands := range up {
+			emit(LinkUp, truth(stands()), peer)
+		}
+		return nil
+	}}
+}
+
+func truth(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}
+
 // askTime bounds what a look at the figures takes, all parts together.
 const askTime = 5 * time.Second
 
@@ -53,11 +70,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), askTime)
 	defer cancel()
 	for _, s := range c.sources {
-		failed := 0.0
-		if err := s.Read(ctx, c.emit(out)); err != nil {
-			failed = 1
-		}
-		c.emit(out)(PartUnread, failed, s.Part)
+		err := s.Read(ctx, c.emit(out))
+		c.emit(out)(PartUnread, truth(err != nil), s.Part)
 	}
 }
 

@@ -95,10 +95,8 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, mux: http.NewServeMux(), bound: make(chan struct{})}
 	ready := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "signalbox_ready", Help: "1 while /readyz says so."}, func() float64 {
-		if ok, _ := cfg.Ready(); ok {
-			return 1
-		}
-		return 0
+		ok, _ := cfg.Ready()
+		return truth(ok)
 	})
 	if err := cfg.Registry.Register(ready); err != nil {
 		return nil, fmt.Errorf("configuring the operators' listener: %w", err)

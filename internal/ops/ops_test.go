@@ -108,6 +108,7 @@ func TestMetrics(t *testing.T) {
 			emit(Decisions, 3, "granted")
 			return nil
 		}},
+		Links(map[string]func() bool{"node-1": func() bool { return true }, "node-2": func() bool { return false }}),
 		Source{Part: "disk", Read: func(context.Context, Emit) error { return errors.New("it is gone") }},
 	))
 	addr := run(t, Config{Registry: r})
@@ -120,6 +121,8 @@ func TestMetrics(t *testing.T) {
 		"# TYPE signalbox_chain_height gauge",
 		`signalbox_part_unread{part="chain"} 0`,
 		`signalbox_part_unread{part="disk"} 1`,
+		`signalbox_link_up{peer="node-1"} 1`,
+		`signalbox_link_up{peer="node-2"} 0`,
 		`signalbox_build_info{version="v1"} 1`,
 		"signalbox_ready 1",
 	} {

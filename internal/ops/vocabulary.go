@@ -15,11 +15,12 @@ const (
 	Decisions      = "signalbox_decisions_total"
 	HoldsOpen      = "signalbox_holds_open"
 
-	FusionBacklog   = "signalbox_fusion_backlog"
-	FusionOldest    = "signalbox_fusion_oldest_seconds"
-	FusionMalformed = "signalbox_fusion_malformed_total"
-	FusionPaused    = "signalbox_fusion_paused"
-	FusionSetAside  = "signalbox_fusion_quarantined"
+	FusionBacklog     = "signalbox_fusion_backlog"
+	FusionOldest      = "signalbox_fusion_oldest_seconds"
+	FusionQuarantined = "signalbox_fusion_quarantined"
+	FusionSetAside    = "signalbox_fusion_set_aside_total"
+	FusionPaused      = "signalbox_fusion_paused"
+	FusionDraining    = "signalbox_fusion_draining"
 
 	LedgerRecords   = "signalbox_ledger_records"
 	LedgerLinks     = "signalbox_ledger_connections"
@@ -74,7 +75,7 @@ func authority() []Metric {
 		{Name: ChainHeight, Role: role, En: "The supervision chain's last committed block.", Zh: "监管链最新区块高度。", Look: "stands still while a fusion node's submissions grow"},
 		{Name: ChainDecisions, Role: role, En: "Decisions in the supervision chain's log.", Zh: "监管链日志中的决定数。"},
 		{Name: Decisions, Role: role, Labels: []string{"verdict"}, Counter: true, En: "Decisions by verdict since the process began.", Zh: "进程启动以来各类决定数。", Look: "refused jumps"},
-		{Name: HoldsOpen, Role: role, En: "Submissions that wait for an officer.", Zh: "等待监管人员处理的挂起数。", Look: "grows over a day"},
+		{Name: HoldsOpen, Role: role, En: "Submissions that wait for an officer; beyond 1,000 they are not counted.", Zh: "等待监管人员处理的挂起数，最多计到 1,000。", Look: "grows over a day"},
 	}
 }
 
@@ -83,10 +84,11 @@ func fusion() []Metric {
 	route := []string{"platform", "business", "stream"}
 	return []Metric{
 		{Name: FusionBacklog, Role: role, Labels: route, En: "Messages that nobody has done with, by stream: submissions, decisions, anchors.", Zh: "尚未处理完的消息数，按消息流。", Look: "grows without falling"},
-		{Name: FusionOldest, Role: role, Labels: route, En: "Age of the oldest of them, in seconds; 0 where there is none.", Zh: "其中最早消息的等待秒数，没有则为 0。", Look: "submissions over 60"},
-		{Name: FusionMalformed, Role: role, Counter: true, En: "Stored messages that could not be read and were discarded.", Zh: "无法读取而丢弃的消息数。", Look: "over 0: the disk"},
-		{Name: FusionPaused, Role: role, Labels: []string{"platform", "step"}, En: "1 where an operator has paused a platform or a step.", Zh: "被运维人员暂停的平台或环节为 1。", Look: "longer than meant"},
-		{Name: FusionSetAside, Role: role, Labels: []string{"platform"}, En: "Messages in quarantine.", Zh: "隔离中的消息数。", Look: "over 0"},
+		{Name: FusionOldest, Role: role, Labels: []string{"platform", "stream"}, En: "Age of the oldest of them, in seconds; 0 where there is none.", Zh: "其中最早消息的等待秒数，没有则为 0。", Look: "submissions over 60"},
+		{Name: FusionQuarantined, Role: role, Labels: []string{"platform"}, En: "Messages in quarantine.", Zh: "隔离中的消息数。", Look: "over 0"},
+		{Name: FusionSetAside, Role: role, Counter: true, En: "Messages that were put into quarantine since the process began.", Zh: "进程启动以来被隔离的消息数。", Look: "grows: a platform's software, or the disk"},
+		{Name: FusionPaused, Role: role, Labels: []string{"platform", "step"}, En: "1 where an operator has paused a platform, a step, or a platform's step; an empty label is every one.", Zh: "被运维人员暂停的平台或环节为 1，空标签表示全部。", Look: "longer than meant"},
+		{Name: FusionDraining, Role: role, Labels: []string{"platform"}, En: "1 where an operator has new submissions refused; an empty label is every platform.", Zh: "被运维人员设为拒收新提交的平台为 1，空标签表示全部。", Look: "longer than meant"},
 	}
 }
 

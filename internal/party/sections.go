@@ -33,7 +33,8 @@ func (l Log) New(w io.Writer) (*slog.Logger, error) {
 
 // Ops is the section `ops` of every role: what operators' tools look at.
 type Ops struct {
-	Listen string `yaml:"listen" form:"host:port" doc:"Address of /healthz, /readyz and /metrics. It has no access control: keep it on loopback, or on a network of the operators' own. Empty: none." zh:"提供 /healthz、/readyz 和 /metrics 的地址。该地址不做访问控制：请绑定回环地址或运维专用网络。留空则不提供。"`
+	Listen  string `yaml:"listen" form:"host:port" doc:"Address of /healthz, /readyz and /metrics. It has no access control: keep it on loopback, or on a network of the operators' own. Empty: none." zh:"提供 /healthz、/readyz 和 /metrics 的地址。该地址不做访问控制：请绑定回环地址或运维专用网络。留空则不提供。"`
+	Profile bool   `yaml:"profile" doc:"Offer profiles of the process under /debug/pprof/ too, on a loopback address alone: they hold parts of its memory." zh:"同时提供进程的性能分析 /debug/pprof/，仅限回环地址：其中含有部分内存内容。"`
 }
 
 // Route is one kind of business of one platform (R1.3).

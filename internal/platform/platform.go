@@ -137,6 +137,9 @@ func (p *Platform) Wait(ctx context.Context, id flow.ID) (outbox.Outcome, error)
 	return p.outbox.Wait(ctx, id)
 }
 
+// Counts counts the steps that have not come to their end, and how long they wait.
+func (p *Platform) Counts(ctx context.Context) (outbox.Counts, error) { return p.outbox.Counts(ctx) }
+
 // Events calls fn for every event after the one numbered after, in order, and
 // goes on with new ones until ctx ends or fn fails; it returns that error.
 func (p *Platform) Events(ctx context.Context, after int64, fn func(event.Event) error) error {

@@ -260,3 +260,9 @@ func (l *Ledger) Capabilities() ledger.Capabilities {
 	g, _ := l.contract.terms()
 	return ledger.Capabilities{Name: "embedded", Network: g.Network, Durable: true, Blocks: true, MaxValue: g.maxValue()}
 }
+
+// Records is how many records stand on the chain: the position of the last one.
+func (l *Ledger) Records() uint64 {
+	n, _ := l.contract.position()
+	return n
+}
