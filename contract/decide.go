@@ -89,7 +89,7 @@ type examination struct {
 // submission, or none; why it must wait it notes with hold. An error is a
 // failure of the storage.
 type check struct {
-	name string
+	name text
 	ask  func(*examination) ([]flow.Reason, error)
 }
 
@@ -104,38 +104,38 @@ type stage struct {
 func stages() []stage {
 	return []stage{
 		{BasisContent, []check{
-			{"readable", (*examination).readable},
-			{"within bounds", (*examination).withinBounds},
+			{text{"内容可读", "readable"}, (*examination).readable},
+			{text{"规模在上限内", "within bounds"}, (*examination).withinBounds},
 		}},
 		{BasisAdmission, []check{
-			{"for this chain", (*examination).forThisChain},
-			{"business admitted", (*examination).businessAdmitted},
-			{"platform admitted", (*examination).platformAdmitted},
-			{"flow of this platform", (*examination).flowOfThisPlatform},
-			{"actor admitted", (*examination).actorAdmitted},
-			{"may enrol", (*examination).mayEnrol},
+			{text{"提交给本监管链", "for this chain"}, (*examination).forThisChain},
+			{text{"业务类型已准入", "business admitted"}, (*examination).businessAdmitted},
+			{text{"平台已准入", "platform admitted"}, (*examination).platformAdmitted},
+			{text{"业务流转属于该平台", "flow of this platform"}, (*examination).flowOfThisPlatform},
+			{text{"操作方已准入", "actor admitted"}, (*examination).actorAdmitted},
+			{text{"可以登记", "may enrol"}, (*examination).mayEnrol},
 		}},
 		{BasisFreeze, []check{
-			{"not frozen", (*examination).notFrozen},
-			{"not stopped", (*examination).notStopped},
+			{text{"未被冻结", "not frozen"}, (*examination).notFrozen},
+			{text{"环节未被停止", "not stopped"}, (*examination).notStopped},
 		}},
 		{BasisSequence, []check{
-			{"in order", (*examination).inOrder},
-			{"new record", (*examination).newRecord},
-			{"record valid", (*examination).recordValid},
-			{"not under review", (*examination).notUnderReview},
-			{"no order pending", (*examination).noOrderPending},
-			{"same subject", (*examination).sameSubject},
-			{"same producer", (*examination).sameProducer},
-			{"as prescribed", (*examination).asPrescribed},
+			{text{"环节顺序", "in order"}, (*examination).inOrder},
+			{text{"业务信息未曾登记", "new record"}, (*examination).newRecord},
+			{text{"业务信息在有效期内", "record valid"}, (*examination).recordValid},
+			{text{"无其他人员在审", "not under review"}, (*examination).notUnderReview},
+			{text{"无未用订单令牌", "no order pending"}, (*examination).noOrderPending},
+			{text{"患者一致", "same subject"}, (*examination).sameSubject},
+			{text{"生产端一致", "same producer"}, (*examination).sameProducer},
+			{text{"与处方一致", "as prescribed"}, (*examination).asPrescribed},
 		}},
 		{BasisTokens, []check{
-			{"token true", (*examination).tokenTrue},
-			{"as ordered", (*examination).asOrdered},
+			{text{"令牌有效", "token true"}, (*examination).tokenTrue},
+			{text{"与订单一致", "as ordered"}, (*examination).asOrdered},
 		}},
-		{BasisLists, []check{{"on no list", (*examination).onNoList}}},
-		{BasisStanding, []check{{"in standing", (*examination).inStanding}}},
-		{BasisRules, []check{{"within rules", (*examination).withinRules}}},
+		{BasisLists, []check{{text{"不在限制名单", "on no list"}, (*examination).onNoList}}},
+		{BasisStanding, []check{{text{"名单等级与批量授权", "in standing"}, (*examination).inStanding}}},
+		{BasisRules, []check{{text{"规则", "within rules"}, (*examination).withinRules}}},
 	}
 }
 

@@ -22,6 +22,8 @@ const (
 type CheckTrace struct {
 	Stage   Basis         `json:"stage"`
 	Check   string        `json:"check"` // "no order pending"
+	StageZh string        `json:"stage_zh"`
+	CheckZh string        `json:"check_zh"`
 	Outcome CheckOutcome  `json:"outcome"`
 	Reasons []flow.Reason `json:"reasons,omitempty"`
 }
@@ -86,7 +88,7 @@ func (c *Contract) Explain(s State, r Request) (Explanation, error) {
 func (x *examination) trace(e *Explanation) (on Basis, refusal []flow.Reason, err error) {
 	for _, stage := range x.c.stages {
 		for _, check := range stage.checks {
-			t := CheckTrace{Stage: stage.basis, Check: check.name, Outcome: CheckNotAsked}
+			t := CheckTrace{Stage: stage.basis, StageZh: stage.basis.Zh(), Check: check.name.en, CheckZh: check.name.zh, Outcome: CheckNotAsked}
 			if len(refusal) == 0 {
 				before := len(x.holds)
 				if t.Reasons, err = check.ask(x); err != nil {

@@ -182,3 +182,29 @@ func stepName(s flow.Step) string {
 		return string(s)
 	}
 }
+
+// Zh is the stage's name in Chinese; in English it is b itself.
+func (b Basis) Zh() string {
+	switch b {
+	case BasisContent:
+		return "内容"
+	case BasisAdmission:
+		return "准入"
+	case BasisFreeze:
+		return "冻结与停止"
+	case BasisSequence:
+		return "顺序"
+	case BasisTokens:
+		return "令牌"
+	case BasisLists:
+		return "名单"
+	case BasisStanding:
+		return "名单等级与批量授权"
+	case BasisRules:
+		return "规则"
+	case BasisHold:
+		return "监管人员决定"
+	default:
+		return string(b)
+	}
+}

@@ -58,7 +58,7 @@ func (c *explainCommand) print(a *app, e oversight.Explained) error {
 	line := func(en, zh string, args ...any) { fmt.Fprintf(&b, a.say.of(en, zh)+"\n", args...) }
 	if s := e.Stands; s != nil {
 		line("Decided %s: step %s of platform %s was %s, on %s.", "%s 决定：平台 %[3]s 的环节“%[2]s”%[4]s，依据 %[5]s。",
-			clock(s.At), s.Step, s.Platform, verdictText(a.say, s.Verdict), s.Basis)
+			clock(s.At), s.Step, s.Platform, verdictText(a.say, s.Verdict), basisText(a.say, contract.Basis(s.Basis)))
 		line("Rule contract %s, version %d.", "规则合约 %s，版本 %d。", s.Contract, s.Version)
 		writeReasons(a, &b, s.Reasons)
 		if s.Order != 0 {
@@ -75,12 +75,12 @@ func (c *explainCommand) print(a *app, e oversight.Explained) error {
 		if mark == "" {
 			continue // not asked
 		}
-		fmt.Fprintf(&b, "  %s %s: %s\n", mark, k.Stage, k.Check)
+		fmt.Fprintf(&b, "  %s %s: %s\n", mark, a.say.of(string(k.Stage), k.StageZh), a.say.of(k.Check, k.CheckZh))
 		writeReasons(a, &b, k.Reasons)
 	}
 	c.writeBehind(a, &b, e)
 	c.writeRules(a, &b, e.Rules)
-	line("This comes to: %s, on %s.", "结论：%s，依据 %s。", verdictText(a.say, e.Traced.Verdict), e.Traced.Basis)
+	line("This comes to: %s, on %s.", "结论：%s，依据 %s。", verdictText(a.say, e.Traced.Verdict), basisText(a.say, e.Traced.Basis))
 	_, err := fmt.Fprint(a.stdout, b.String())
 	return err
 }
@@ -100,7 +100,7 @@ func (c *explainCommand) writeBehind(a *app, b *strings.Builder, e oversight.Exp
 		}
 	}
 	for _, s := range e.Standing {
-		fmt.Fprintf(b, a.say.of("  standing of %s %s: %s (order %d)\n", "  %s %s 的名单等级：%s（第 %d 号指令）\n"), s.Fact, brief(s.Institution), s.Standing, s.Order)
+		fmt.Fprintf(b, a.say.of("  standing of %s %s: %s (order %d)\n", "  %s %s 的名单等级：%s（第 %d 号指令）\n"), factWord(a.say, s.Fact), brief(s.Institution), ruleWord(a.say, string(s.Standing)), s.Order)
 	}
 	if g := e.Grant; g != nil {
 		fmt.Fprintf(b, a.say.of("  batch grant %s by %s, used %d of %d before, until %s\n", "  批量授权码 %s（%s签发），此前已用 %d／%d，有效至 %s\n"),
@@ -119,7 +119,7 @@ func (c *explainCommand) writeRules(a *app, b *strings.Builder, rules []contract
 		for _, f := range r.Facts {
 			facts = append(facts, fmt.Sprintf("%s=%v", f.Name, f.Value))
 		}
-		fmt.Fprintf(b, a.say.of("  rule %s (%s, %s): %s; %s\n", "  规则 %s（%s，%s）：%s；%s\n"), r.Rule, r.Effect, r.Mode, r.Outcome, harmless(strings.Join(facts, ", ")))
+		fmt.Fprintf(b, a.say.of("  rule %s (%s, %s): %s; %s\n", "  规则 %s（%s，%s）：%s；%s\n"), r.Rule, ruleWord(a.say, string(r.Effect)), ruleWord(a.say, string(r.Mode)), ruleWord(a.say, string(r.Outcome)), harmless(strings.Join(facts, ", ")))
 		if r.Message != nil {
 			fmt.Fprintf(b, "      %s\n", harmless(a.say.of(r.Message.En, r.Message.Zh)))
 		}
@@ -127,4 +127,27 @@ func (c *explainCommand) writeRules(a *app, b *strings.Builder, rules []contract
 	if quiet > 0 {
 		fmt.Fprintf(b, a.say.of("  %d rules did not hit\n", "  %d 条规则未命中\n"), quiet)
 	}
+}
+
+func basisText(say words, b contract.Basis) string { return say.of(string(b), b.Zh()) }
+
+// ruleWord is a word of rules and standings in the user's language.
+func ruleWord(say words, word string) string {
+	zh := map[string]string{
+		"refuse": "拒绝", "hold": "挂起", "flag": "标记", "list": "列入名单", "grant": "签发授权",
+		"enforce": "执行", "observe": "观察", "hit": "命中", "clear": "未命中", "failed": "求值失败",
+		"allow": "白名单", "deny": "黑名单", "neither": "均不在",
+	}[word]
+	if zh == "" {
+		return word
+	}
+	return say.of(word, zh)
+}
+
+func factWord(say words, fact string) string {
+	zh := map[string]string{"platform": "平台", "originator": "开方机构", "producer": "生产端"}[fact]
+	if zh == "" {
+		return fact
+	}
+	return say.of(fact, zh)
 }
