@@ -28,8 +28,8 @@ const minBytes = 8 * maxPayload
 
 // Route is one kind of business of one platform, the unit that a node serves (R1.3).
 type Route struct {
-	Platform string // the platform's identity, by flow.CheckName
-	Business string // kind of business such as "prescription", by flow.CheckName
+	Platform string `json:"platform"` // the platform's identity, by flow.CheckName
+	Business string `json:"business"` // kind of business such as "prescription", by flow.CheckName
 }
 
 // NodeConfig says what a node is. Zero values of the optional fields stand for
