@@ -43,6 +43,7 @@ type cli struct {
 	Init      initCommand      `cmd:"" help:"Make the folder of a party that runs apart: keys, certificate request, configuration."`
 	Config    configCommand    `cmd:"" help:"Print a role's configuration file, with every key explained."`
 	Authority authorityCommand `cmd:"" help:"What an officer of the authority does on a running system: identities, lists, grants, holds, rules."`
+	Fusion    fusionCommand    `cmd:"" help:"What the operator of a fusion node does while it runs: status, pause, resume, drain, quarantine."`
 	Rules     rulesCommand     `cmd:"" help:"Try rule bundles before they take force: test, lint, diff, backtest."`
 	Explain   explainCommand   `cmd:"" help:"Say how the contract came to a decision."`
 }
@@ -109,5 +110,6 @@ var examples = strings.TrimLeft(`
   signalbox fsck --data ./data
   signalbox up --data ./data --listen 127.0.0.1:8080
   signalbox authority identity suspend rx-pharmacy-001 --reason "inspection, case 17"
+  signalbox fusion status --dir ./data/fusion
   signalbox rules backtest new.yaml --data ./data
 `, "\n")

@@ -67,13 +67,20 @@ func (a *AuthoritySide) Anchors(ctx context.Context, limit int, fn func(context.
 }
 
 func (a *AuthoritySide) source(kind string, limit int) source {
-	from := source{kind: kind, batch: limit, ahead: max(1, min(limit, maxAhead)), trials: a.trials}
-	for _, n := range a.directory.nodes {
-		for _, p := range platforms(n.cfg.Routes) {
-			from.taps = append(from.taps, tapsOf(n, n.authority, kind, p)...)
+	taps := func(n *site) (all []tap, err error) {
+		l, err := n.authorityLink()
+		if err != nil {
+			return nil, err
 		}
+		for _, p := range platforms(n.routes) {
+			all = append(all, tapsOf(n, l, kind, p)...)
+		}
+		return all, nil
 	}
-	return from
+	return source{
+		kind: kind, nodes: a.directory.nodes, taps: taps,
+		batch: limit, ahead: max(1, min(limit, maxAhead)), trials: a.trials,
+	}
 }
 
 // errOtherRoute says that a message's content names another route or step than
@@ -145,10 +152,12 @@ func final(err error) bool { return errors.Is(err, ErrNoRoute) || errors.Is(err,
 
 // publish sends them all, then waits for all.
 func (a *AuthoritySide) publish(ctx context.Context, round string, list []flow.Decision) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
 	var unfit error
-	var acks []jetstream.PubAckFuture
+	var under []sent
 	for _, d := range list {
-		ack, leave, err := a.send(ctx, round, d)
+		s, err := a.send(ctx, fail, round, d)
 		if final(err) {
 			unfit = err
 			continue
@@ -156,44 +165,75 @@ func (a *AuthoritySide) publish(ctx context.Context, round string, list []flow.D
 		if err != nil {
 			return err
 		}
-		defer leave() // no node closes its connection before its acknowledgements are here
-		acks = append(acks, ack)
+		defer s.leave() // no node closes its connection before its acknowledgements are here
+		under = append(under, s)
 	}
-	for _, ack := range acks {
+	for _, s := range under {
 		select {
-		case <-ack.Ok():
-		case err := <-ack.Err():
-			return stored(err)
+		case <-s.ack.Ok():
+		case err := <-s.ack.Err():
+			return s.by.explain(ctx, err)
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 	}
 	return unfit
 }
 
-// send hands d to its node and does not wait for its stream.
-func (a *AuthoritySide) send(ctx context.Context, round string, d flow.Decision) (ack jetstream.PubAckFuture, leave func(), err error) {
+// sent is a decision on its way to a node's stream.
+type sent struct {
+	by    *client
+	ack   jetstream.PubAckFuture
+	leave func()
+}
+
+// send hands d to its node and does not wait for its stream. What happens to the
+// link until leave is called goes to fail.
+func (a *AuthoritySide) send(ctx context.Context, fail context.CancelCauseFunc, round string, d flow.Decision) (sent, error) {
 	r := Route{Platform: d.Platform, Business: d.Business}
 	n, err := a.directory.node(r)
 	if err != nil {
-		return nil, nil, fmt.Errorf("decision on %s: %w", d.ID, err)
+		return sent{}, fmt.Errorf("decision on %s: %w", d.ID, err)
 	}
 	data, err := encode(d)
 	if err != nil {
-		return nil, nil, fmt.Errorf("decision on %s: %w", d.ID, err)
+		return sent{}, fmt.Errorf("decision on %s: %w", d.ID, err)
 	}
-	if leave, err = n.enter(ctx); err != nil {
-		return nil, nil, err
+	leave, err := n.enter(ctx)
+	if err != nil {
+		return sent{}, err
 	}
-	m := &nats.Msg{Subject: address{kind: decisions, Route: r}.subject(), Data: data}
 	id := d.ID.String() + "/" + d.Tx.String() + "/" + string(d.Verdict)
 	if round != "" {
 		id += "/" + round
 	}
-	ack, err = n.authority.js.PublishMsgAsync(m, jetstream.WithMsgID(id))
+	s, err := publishDecision(n, fail, r, data, id)
 	if err != nil {
 		leave()
-		return nil, nil, fmt.Errorf("decision on %s: %w", d.ID, err)
+		return sent{}, fmt.Errorf("decision on %s: %w", d.ID, err)
 	}
-	return ack, leave, nil
+	stop := s.leave
+	s.leave = func() {
+		stop()
+		leave()
+	}
+	return s, nil
+}
+
+func publishDecision(n *site, fail context.CancelCauseFunc, r Route, data []byte, id string) (sent, error) {
+	by, err := n.authorityLink()
+	if err != nil {
+		return sent{}, err
+	}
+	m := &nats.Msg{Subject: by.puts(address{kind: decisions, Route: r}.subject()), Data: data}
+	stop, err := by.watch(m.Subject, fail)
+	if err != nil {
+		return sent{}, err
+	}
+	ack, err := by.js.PublishMsgAsync(m, jetstream.WithMsgID(id))
+	if err != nil {
+		stop()
+		return sent{}, by.explain(context.Background(), err)
+	}
+	return sent{by, ack, stop}, nil
 }

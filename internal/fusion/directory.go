@@ -3,7 +3,6 @@ package fusion
 import (
 	"errors"
 	"fmt"
-	"slices"
 )
 
 // Errors of this package.
@@ -24,26 +23,28 @@ var (
 // Directory finds the node that serves a platform and kind of business (R1.3).
 // It never changes and is safe for concurrent use.
 type Directory struct {
-	nodes  []*Node
-	routes map[Route]*Node
+	nodes  []*site
+	routes map[Route]*site
 }
 
 // NewDirectory refuses two nodes for one route, and two that share a name or a folder.
-func NewDirectory(nodes ...*Node) (*Directory, error) {
+func NewDirectory(nodes ...Endpoint) (*Directory, error) {
 	if len(nodes) == 0 {
 		return nil, errors.New("making the directory of fusion nodes: no node given")
 	}
-	d := &Directory{nodes: slices.Clone(nodes), routes: map[Route]*Node{}}
-	for i, n := range nodes {
-		for _, other := range nodes[:i] {
-			if other.cfg.Name == n.cfg.Name || other.cfg.Dir == n.cfg.Dir {
-				return nil, fmt.Errorf("making the directory of fusion nodes: %s and %s share their name or folder", other.cfg.Name, n.cfg.Name)
+	d := &Directory{routes: map[Route]*site{}}
+	for _, e := range nodes {
+		n := e.at()
+		for _, other := range d.nodes {
+			if other.name == n.name || other.dir != "" && other.dir == n.dir {
+				return nil, fmt.Errorf("making the directory of fusion nodes: %s and %s share their name or folder", other.name, n.name)
 			}
 		}
-		for _, r := range n.cfg.Routes {
+		d.nodes = append(d.nodes, n)
+		for _, r := range n.routes {
 			if other := d.routes[r]; other != nil {
 				return nil, fmt.Errorf("making the directory of fusion nodes: %s of platform %s is served by %s and by %s",
-					r.Business, r.Platform, other.cfg.Name, n.cfg.Name)
+					r.Business, r.Platform, other.name, n.name)
 			}
 			d.routes[r] = n
 		}
@@ -62,7 +63,7 @@ func (d *Directory) Authority() *AuthoritySide {
 	return &AuthoritySide{directory: d, trials: newTrials()}
 }
 
-func (d *Directory) node(r Route) (*Node, error) {
+func (d *Directory) node(r Route) (*site, error) {
 	if n := d.routes[r]; n != nil {
 		return n, nil
 	}

@@ -56,19 +56,16 @@ func openFeed(t tap, size int, take func(taken)) (*feed, error) {
 	}
 	f := &feed{
 		tap: t, conn: t.link.conn, inbox: t.link.conn.NewInbox(), request: request, size: size, take: take,
-		subject: "$JS.API.CONSUMER.MSG.NEXT." + t.stream() + "." + t.name(),
+		subject: t.link.requests(t.stream(), t.name()),
 		closed:  make(chan struct{}),
 	}
 	if f.sub, err = f.conn.Subscribe(f.inbox+".*", f.hear); err != nil {
-		return nil, fmt.Errorf("listening at %s: %w", t.node.cfg.Name, err)
+		return nil, fmt.Errorf("listening at %s: %w", t.node.name, err)
 	}
 	f.sub.SetClosedHandler(func(string) { close(f.closed) })
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := f.ask(); err != nil {
-		f.close()
-		return nil, fmt.Errorf("asking %s for messages: %w", t.node.cfg.Name, err)
-	}
+	f.askOrLog() // a node that is away is asked when it is back, see mend
 	return f, nil
 }
 

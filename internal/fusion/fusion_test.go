@@ -113,7 +113,7 @@ func start(t testing.TB, cfg NodeConfig) *running {
 
 func directory(t testing.TB, nodes ...*running) *Directory {
 	t.Helper()
-	var list []*Node
+	var list []Endpoint
 	for _, n := range nodes {
 		list = append(list, n.Node)
 	}

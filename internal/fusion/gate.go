@@ -32,13 +32,13 @@ const (
 type gate struct {
 	node     *Node
 	platform string
-	link     *link
+	link     *client
 	bound    *rate.Limiter // nil: none
 	served   map[string]bool
 }
 
 // openGate begins to take a platform's messages.
-func openGate(n *Node, platform string, l *link) error {
+func openGate(n *Node, platform string, l *client) error {
 	g := &gate{node: n, platform: platform, link: l, served: map[string]bool{}}
 	if n.cfg.Rate > 0 {
 		g.bound = rate.NewLimiter(rate.Limit(n.cfg.Rate), max(1, int(n.cfg.Rate)))
@@ -67,11 +67,12 @@ func openGate(n *Node, platform string, l *link) error {
 }
 
 func (g *gate) hear(m *nats.Msg) {
+	if !g.link.owned(m.Reply) {
+		return // its answer would go to someone else
+	}
 	kept, id, no := g.look(m)
 	if no != nil {
-		if m.Reply != "" {
-			g.send(&nats.Msg{Subject: m.Reply, Data: no})
-		}
+		g.send(&nats.Msg{Subject: m.Reply, Data: no})
 		return
 	}
 	g.send(&nats.Msg{

@@ -21,9 +21,9 @@ type Health struct {
 // Backlog counts the messages of one route that nobody has done with yet.
 type Backlog struct {
 	Route
-	Submissions uint64
-	Decisions   uint64
-	Anchors     uint64 // messages, of up to MaxAnchors anchors
+	Submissions uint64 `json:"submissions"`
+	Decisions   uint64 `json:"decisions"`
+	Anchors     uint64 `json:"anchors"` // messages, of up to MaxAnchors anchors
 }
 
 // Waiting is what one platform has in one direction.

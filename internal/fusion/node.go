@@ -7,19 +7,15 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-
 	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/link"
 )
 
 // Defaults of NodeConfig, and the grace that Run gives at its end.
 const (
-	defaultRedeliver   = 30 * time.Second
+	defaultRedeliver   = 6 * time.Second
 	defaultMaxWaiting  = 65_536
 	defaultMaxBytes    = 1 << 30
 	defaultDecisionAge = 7 * 24 * time.Hour
@@ -32,8 +28,8 @@ const minBytes = 8 * maxPayload
 
 // Route is one kind of business of one platform, the unit that a node serves (R1.3).
 type Route struct {
-	Platform string // the platform's identity, by flow.CheckName
-	Business string // kind of business such as "prescription", by flow.CheckName
+	Platform string `json:"platform"` // the platform's identity, by flow.CheckName
+	Business string `json:"business"` // kind of business such as "prescription", by flow.CheckName
 }
 
 // NodeConfig says what a node is. Zero values of the optional fields stand for
@@ -43,8 +39,12 @@ type NodeConfig struct {
 	Dir    string  // the node's own folder, made with mode 0700; one node alone may use it at a time
 	Routes []Route // what the node serves; it takes nothing else (R1.3)
 
+	Listen   string        // host:port for parties elsewhere, port 0 for any; "": in this process only
+	Identity link.Identity // needed to listen: a transport certificate for role node and this name
+	Trust    Trust         // needed to listen: whose list of admissions counts
+
 	Logger      *slog.Logger  // nil: no log
-	Redeliver   time.Duration // how long a taken message may stay without any sign of life before it is given out again; 30 s
+	Redeliver   time.Duration // how long a taken message may stay without any sign of life before it is given out again, as when its taker was killed; 6 s
 	MaxWaiting  int           // messages that may wait on one route (of submissions: in each step) and direction; 65,536
 	MaxBytes    int64         // bytes on disk that each of a platform's four streams may take; 1 GiB
 	DecisionAge time.Duration // how long a decision waits for its platform; 7 days
@@ -60,11 +60,24 @@ func (c NodeConfig) Validate() error {
 	if c.Dir == "" {
 		return errors.New("dir: name a folder for the node's streams")
 	}
-	if len(c.Routes) == 0 {
+	if err := checkRoutes(c.Routes); err != nil {
+		return err
+	}
+	switch {
+	case c.Redeliver < 0 || c.MaxWaiting < 0 || c.DecisionAge < 0 || c.Rate < 0 || c.Tries < 0:
+		return errors.New("redeliver, max waiting, decision age, rate, tries: not below zero")
+	case c.MaxBytes != 0 && c.MaxBytes < minBytes:
+		return fmt.Errorf("max bytes: want at least %d, or 0 for the default", minBytes)
+	}
+	return c.validateDoor()
+}
+
+func checkRoutes(routes []Route) error {
+	if len(routes) == 0 {
 		return errors.New("routes: name at least one platform and kind of business for the node to serve")
 	}
 	seen := map[Route]bool{}
-	for _, r := range c.Routes {
+	for _, r := range routes {
 		if err := errors.Join(flow.CheckName("platform", r.Platform), flow.CheckName("business", r.Business)); err != nil {
 			return fmt.Errorf("routes: %w", err)
 		}
@@ -72,12 +85,6 @@ func (c NodeConfig) Validate() error {
 			return fmt.Errorf("routes: %s of platform %s is named twice", r.Business, r.Platform)
 		}
 		seen[r] = true
-	}
-	switch {
-	case c.Redeliver < 0 || c.MaxWaiting < 0 || c.DecisionAge < 0 || c.Rate < 0 || c.Tries < 0:
-		return errors.New("redeliver, max waiting, decision age, rate, tries: not below zero")
-	case c.MaxBytes != 0 && c.MaxBytes < minBytes:
-		return fmt.Errorf("max bytes: want at least %d, or 0 for the default", minBytes)
 	}
 	return nil
 }
@@ -107,27 +114,13 @@ func (c NodeConfig) withDefaults() NodeConfig {
 
 // Node is one fusion node. It is used through a Directory.
 type Node struct {
-	cfg      NodeConfig
-	log      *slog.Logger
-	setAside atomic.Uint64
-	powers   powers
+	*site
+	cfg    NodeConfig
+	powers powers
+	door   *door
 
-	ready    chan struct{} // closed when links may be used
-	stopping chan struct{} // closed when no new call may begin
-
-	authority *link            // written before ready is closed, read after
-	platforms map[string]*link // likewise; by platform
-	gates     map[string]*link // likewise
-
-	mu    sync.Mutex // guards began, and calls against growing while Run waits for it
-	began bool
-	calls sync.WaitGroup // calls that use a link
-}
-
-// link is one client's connection to the node's server.
-type link struct {
-	conn *nats.Conn
-	js   jetstream.JetStream
+	gates map[string]*client // written before ready is closed, read after; by platform
+	relay *client            // likewise; the authority's, nil when the node does not listen
 }
 
 // NewNode checks cfg and starts nothing.
@@ -137,13 +130,21 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 	}
 	cfg = cfg.withDefaults()
 	cfg.Dir = filepath.Clean(cfg.Dir)
-	return &Node{
-		cfg: cfg,
+	n := &Node{cfg: cfg, site: &site{
+		name: cfg.Name, dir: cfg.Dir, routes: cfg.Routes, redeliver: cfg.Redeliver, tries: cfg.Tries,
 		log: cfg.Logger.With("node", cfg.Name),
 
 		ready:    make(chan struct{}),
 		stopping: make(chan struct{}),
-	}, nil
+	}}
+	n.door = newDoor(cfg, n.log)
+	n.take = func(data []byte) error {
+		if cfg.Listen == "" {
+			return nil
+		}
+		return n.door.take(data)
+	}
+	return n, nil
 }
 
 // Run starts the node and blocks until ctx ends, then returns nil; any error is
@@ -161,7 +162,8 @@ func (n *Node) Run(ctx context.Context) error {
 	if err := n.begin(); err != nil {
 		return err
 	}
-	srv, err := startServer(n.cfg, n.log)
+	n.door.recall()
+	srv, err := startServer(n.cfg, n.door, n.log)
 	if err == nil {
 		err = n.powers.read(n.cfg)
 	}
@@ -177,8 +179,9 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 		return fmt.Errorf("starting fusion node %s: %w", n.cfg.Name, err)
 	}
+	n.door.open()
 	close(n.ready)
-	n.log.Info("fusion node is running", "routes", len(n.cfg.Routes))
+	n.log.Info("fusion node is running", "routes", len(n.cfg.Routes), "address", n.Addr())
 
 	<-ctx.Done()
 	n.refuse()
@@ -187,53 +190,4 @@ func (n *Node) Run(ctx context.Context) error {
 	stopServer(srv)
 	n.log.Info("fusion node has stopped")
 	return nil
-}
-
-func (n *Node) begin() error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.began {
-		return fmt.Errorf("starting fusion node %s: it has run before; make a new one on the same folder", n.cfg.Name)
-	}
-	n.began = true
-	return nil
-}
-
-// refuse lets no new call begin.
-func (n *Node) refuse() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	close(n.stopping)
-}
-
-// enter waits until the node runs and holds it open until the caller calls leave.
-func (n *Node) enter(ctx context.Context) (leave func(), err error) {
-	select {
-	case <-n.ready:
-	case <-n.stopping:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	select {
-	case <-n.stopping:
-		return nil, fmt.Errorf("%w: %s", ErrStopped, n.cfg.Name)
-	default:
-		n.calls.Add(1)
-		return n.calls.Done, nil
-	}
-}
-
-func (n *Node) awaitCalls(grace time.Duration) {
-	done := make(chan struct{})
-	go func() {
-		n.calls.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-time.After(grace):
-		n.log.Warn("fusion node stops although calls are under way; their messages will be given out again", "grace", grace)
-	}
 }

@@ -35,7 +35,7 @@ func (r *reader[T]) handle(ctx context.Context, batch []taken) {
 	for i, t := range good {
 		if outcome(errs, i) == nil {
 			r.trials.succeeded(keyOf(t))
-			r.settle(t, func() error { return t.Ack() })
+			r.settle(t, func() error { return t.done() })
 		} else {
 			failed++
 		}
@@ -68,11 +68,11 @@ func (r *reader[T]) fail(ctx context.Context, t taken, err error) {
 		r.giveBack([]taken{t})
 		return
 	}
-	if n := r.trials.failed(keyOf(t)); n >= t.node.cfg.Tries {
+	if n := r.trials.failed(keyOf(t)); n >= t.node.tries {
 		r.setAside(ctx, t, fmt.Errorf("failed while others went through: %w", err), n)
 		return
 	}
-	r.settle(t, func() error { return t.NakWithDelay(pause(t)) })
+	r.settle(t, func() error { return t.againAfter(pause(t)) })
 }
 
 func (r *reader[T]) open(t taken) (T, error) {
@@ -91,13 +91,13 @@ func (r *reader[T]) setAside(ctx context.Context, t taken, reason error, count i
 	k := keyOf(t)
 	if err := t.quarantine(ctx, k, reason, count); err != nil {
 		t.node.log.Error("a message can't be set aside and will be given out again", "kind", r.kind, "sequence", k.sequence, "error", err)
-		r.settle(t, func() error { return t.NakWithDelay(pause(t)) })
+		r.settle(t, func() error { return t.againAfter(pause(t)) })
 		return
 	}
 	t.node.log.Error("a message was set aside in the quarantine: signalbox fusion quarantine list shows it",
 		"kind", r.kind, "stream", k.stream, "sequence", k.sequence, "error", reason)
 	r.trials.forget(k)
-	r.settle(t, func() error { return t.Ack() })
+	r.settle(t, func() error { return t.done() })
 }
 
 // pause doubles with each time that a message was given out.
@@ -121,7 +121,7 @@ type key struct {
 }
 
 func keyOf(t taken) key {
-	k := key{node: t.node.cfg.Name}
+	k := key{node: t.node.name}
 	if m, err := t.Metadata(); err == nil {
 		k.stream, k.sequence = m.Stream, m.Sequence.Stream
 	}

@@ -89,12 +89,15 @@ func (p *PlatformSide) push(ctx context.Context, to address, id string, message 
 		return err
 	}
 	defer leave()
+	by, err := n.platformLink(p.id)
+	if err != nil {
+		return err
+	}
 	m := &nats.Msg{Subject: to.subject(), Data: data}
 	if id != "" {
 		m.Header = nats.Header{nats.MsgIdHdr: {id}}
 	}
-	_, err = n.platforms[p.id].js.PublishMsg(ctx, m)
-	return stored(err)
+	return by.store(ctx, m)
 }
 
 // encode is flow.Marshal within the limit of what the other side's flow.Unmarshal takes.
@@ -118,13 +121,16 @@ func encode(message any) ([]byte, error) {
 // stops before; ErrNoRoute when no node serves the platform. Several calls
 // share the decisions among them.
 func (p *PlatformSide) Decisions(ctx context.Context, fn func(context.Context, flow.Decision) error) error {
-	from := source{kind: decisions, batch: 1, ahead: decisionsAhead, trials: p.trials}
+	from := source{kind: decisions, batch: 1, ahead: decisionsAhead, trials: p.trials, taps: func(n *site) ([]tap, error) {
+		l, err := n.platformLink(p.id)
+		return tapsOf(n, l, decisions, p.id), err
+	}}
 	for _, n := range p.directory.nodes {
-		if slices.Contains(platforms(n.cfg.Routes), p.id) {
-			from.taps = append(from.taps, tapsOf(n, n.platforms[p.id], decisions, p.id)...)
+		if slices.Contains(platforms(n.routes), p.id) {
+			from.nodes = append(from.nodes, n)
 		}
 	}
-	if len(from.taps) == 0 {
+	if len(from.nodes) == 0 {
 		return fmt.Errorf("reading decisions: %w: platform %s", ErrNoRoute, p.id)
 	}
 	return read(ctx, from, decision, func(ctx context.Context, one []flow.Decision) []error {

@@ -52,12 +52,11 @@ func (t taken) quarantine(ctx context.Context, k key, reason error, count int) e
 	if err != nil {
 		return err
 	}
-	m := &nats.Msg{Subject: a.quarantined(), Data: t.Data, Header: nats.Header{
+	m := &nats.Msg{Subject: t.link.puts(a.quarantined()), Data: t.Data, Header: nats.Header{
 		headerReason: {oneLine(reason.Error())},
 		headerCount:  {strconv.Itoa(count)},
 	}}
-	_, err = t.link.js.PublishMsg(ctx, m, jetstream.WithMsgID(fmt.Sprint(k.stream, "/", k.sequence)))
-	return err
+	return t.link.store(ctx, m, jetstream.WithMsgID(fmt.Sprint(k.stream, "/", k.sequence)))
 }
 
 // oneLine makes a text fit for a header.

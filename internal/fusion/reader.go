@@ -22,21 +22,22 @@ const (
 // source says what a reader reads, from where, and in which portions.
 type source struct {
 	kind   string // submissions, anchors or decisions
-	taps   []tap
-	batch  int     // most messages to a batch
-	ahead  int     // most messages taken from each consumer ahead of need
-	trials *trials // shared by all readers of one side
+	nodes  []*site
+	taps   func(*site) ([]tap, error) // asked once the node is entered
+	batch  int                        // most messages to a batch
+	ahead  int                        // most messages taken from each consumer ahead of need
+	trials *trials                    // shared by all readers of one side
 }
 
 // tap is one consumer at one node, by the connection that reads it.
 type tap struct {
 	consumer
-	node *Node
-	link *link
+	node *site
+	link *client
 }
 
 // tapsOf are the taps of a kind for one platform at one node.
-func tapsOf(n *Node, l *link, kind, platform string) []tap {
+func tapsOf(n *site, l *client, kind, platform string) []tap {
 	var all []tap
 	for _, c := range consumersOf(kind, platform) {
 		all = append(all, tap{consumer: c, node: n, link: l})
@@ -47,8 +48,8 @@ func tapsOf(n *Node, l *link, kind, platform string) []tap {
 // taken is a message with the node that it came from.
 type taken struct {
 	*nats.Msg
-	node *Node
-	link *link
+	node *site
+	link *client
 }
 
 // reader takes messages from all taps of its source, each platform's into a
@@ -59,6 +60,7 @@ type reader[T any] struct {
 	decode func(address, []byte) (T, error)
 	fn     func(context.Context, []T) []error
 
+	all   []tap
 	lanes map[string]*lane
 	ended chan struct{} // closed when no more batches are made
 
@@ -82,35 +84,27 @@ func read[T any](ctx context.Context, from source, decode func(address, []byte) 
 		ended: make(chan struct{}),
 		held:  map[taken]struct{}{},
 	}
-	for _, t := range r.taps {
-		if r.lanes[t.platform] == nil {
-			r.lanes[t.platform] = newLane(r.ahead)
-		}
-	}
-	for _, n := range r.nodes() {
+	for _, n := range r.nodes {
 		leave, err := n.enter(ctx)
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", from.kind, err)
 		}
 		defer leave()
+		taps, err := r.taps(n)
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", from.kind, err)
+		}
+		r.all = append(r.all, taps...)
+	}
+	for _, t := range r.all {
+		if r.lanes[t.platform] == nil {
+			r.lanes[t.platform] = newLane(r.ahead)
+		}
 	}
 	if err := r.run(ctx); err != nil {
 		return fmt.Errorf("reading %s: %w", from.kind, err)
 	}
 	return nil
-}
-
-// nodes gives each node of the source once.
-func (s source) nodes() []*Node {
-	var all []*Node
-	seen := map[*Node]bool{}
-	for _, t := range s.taps {
-		if !seen[t.node] {
-			seen[t.node] = true
-			all = append(all, t.node)
-		}
-	}
-	return all
 }
 
 func (r *reader[T]) run(ctx context.Context) error {
@@ -127,14 +121,14 @@ func (r *reader[T]) run(ctx context.Context) error {
 	}()
 
 	goroutines.Go(func() { r.keepAlive(background) })
-	for _, t := range r.taps {
+	for _, t := range r.all {
 		f, err := openFeed(t, r.ahead, func(m taken) { r.take(t.platform, m) })
 		if err != nil {
 			return err
 		}
 		feeds = append(feeds, f)
 	}
-	for _, n := range r.nodes() {
+	for _, n := range r.nodes {
 		goroutines.Go(func() { watch(reading, n, feeds, stop) })
 	}
 	for _, l := range r.lanes {
@@ -148,13 +142,13 @@ func (r *reader[T]) run(ctx context.Context) error {
 }
 
 // watch keeps the node's feeds in order, and stops the reader when the node stops.
-func watch(ctx context.Context, n *Node, feeds []*feed, stop context.CancelCauseFunc) {
+func watch(ctx context.Context, n *site, feeds []*feed, stop context.CancelCauseFunc) {
 	tick := time.NewTicker(mendEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-n.stopping:
-			stop(fmt.Errorf("%w: %s", ErrStopped, n.cfg.Name))
+			stop(fmt.Errorf("%w: %s", ErrStopped, n.name))
 			return
 		case <-ctx.Done():
 			return
@@ -211,12 +205,12 @@ func (r *reader[T]) end(feeds []*feed) {
 	for _, f := range feeds {
 		f.close()
 	}
-	late := time.NewTimer(closeWait)
-	defer late.Stop()
+	late, tooLate := context.WithTimeout(context.Background(), closeWait)
+	defer tooLate()
 	for _, f := range feeds {
 		select {
 		case <-f.closed:
-		case <-late.C:
+		case <-late.Done():
 		}
 	}
 	for _, l := range r.lanes {
@@ -227,7 +221,7 @@ func (r *reader[T]) end(feeds []*feed) {
 // giveBack makes the node give messages out again at once.
 func (r *reader[T]) giveBack(batch []taken) {
 	for _, t := range batch {
-		r.settle(t, func() error { return t.Nak() })
+		r.settle(t, func() error { return t.again() })
 	}
 }
 
@@ -252,8 +246,8 @@ func (r *reader[T]) settle(t taken, answer func() error) {
 // reader holds is still in hand.
 func (r *reader[T]) keepAlive(ctx context.Context) {
 	every := defaultRedeliver
-	for _, n := range r.nodes() {
-		every = min(every, n.cfg.Redeliver)
+	for _, n := range r.nodes {
+		every = min(every, n.redeliver)
 	}
 	tick := time.NewTicker(max(every/3, time.Millisecond))
 	defer tick.Stop()
@@ -265,7 +259,7 @@ func (r *reader[T]) keepAlive(ctx context.Context) {
 		}
 		r.mu.Lock()
 		for t := range r.held {
-			if err := t.InProgress(); err != nil {
+			if err := t.inHand(); err != nil {
 				t.node.log.Debug("keeping a message in hand", "kind", r.kind, "error", err)
 			}
 		}

@@ -113,8 +113,8 @@ func TestFeedMendsItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := make(chan taken, 10)
-	at := tapsOf(n.Node, n.authority, submissions, north)[flow.Register.Code()-1]
-	f, err := openFeed(tap{consumer{submissions, north, "nobody"}, n.Node, n.authority}, 1, func(m taken) { got <- m })
+	at := tapsOf(n.site, n.authority, submissions, north)[flow.Register.Code()-1]
+	f, err := openFeed(tap{consumer{submissions, north, "nobody"}, n.site, n.authority}, 1, func(m taken) { got <- m })
 	if err != nil {
 		t.Fatal(err)
 	}

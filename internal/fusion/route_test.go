@@ -96,7 +96,7 @@ func TestDirectoryRefusesAmbiguity(t *testing.T) {
 	if _, err := NewDirectory(one, node("two", "d2", Route{north, lab}, Route{south, rx})); err != nil {
 		t.Error(err)
 	}
-	for name, nodes := range map[string][]*Node{
+	for name, nodes := range map[string][]Endpoint{
 		"none":            nil,
 		"route of both":   {one, node("two", "d2", Route{north, rx})},
 		"name of both":    {one, node("one", "d2", Route{south, rx})},

@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/link"
 )
 
 const (
@@ -35,16 +36,16 @@ const (
 	maxPending = 16 * publishWindow
 )
 
-// startServer starts the embedded server: no socket, no signal handlers, its
-// streams under cfg.Dir. On error it has stopped again.
-func startServer(cfg NodeConfig, log *slog.Logger) (*server.Server, error) {
+// startServer starts the embedded server: no signal handlers, no socket but the
+// one that d is to guard, its streams under cfg.Dir. On error it has stopped again.
+func startServer(cfg NodeConfig, d *door, log *slog.Logger) (*server.Server, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the node's folder: %w", err)
 	}
 	if err := os.Chmod(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("closing the node's folder to others: %w", err)
 	}
-	srv, err := server.NewServer(&server.Options{
+	options := &server.Options{
 		ServerName:             cfg.Name,
 		DontListen:             true,
 		NoSigs:                 true,
@@ -54,10 +55,15 @@ func startServer(cfg NodeConfig, log *slog.Logger) (*server.Server, error) {
 		JetStreamMaxMemory:     serverMemory,
 		MaxPayload:             maxPayload,
 		DisableJetStreamBanner: true,
-	})
+	}
+	if err := d.configure(options); err != nil {
+		return nil, err
+	}
+	srv, err := server.NewServer(options)
 	if err != nil {
 		return nil, fmt.Errorf("configuring the embedded server: %w", err)
 	}
+	d.server.Store(srv)
 	fatal := make(chan string, 1)
 	heard := serverLog{log: log, fatal: fatal}
 	srv.SetLoggerV2(heard, false, false, false)
@@ -85,15 +91,20 @@ func stopServer(srv *server.Server) {
 // open connects the node's clients and lays out its streams.
 func (n *Node) open(ctx context.Context, srv *server.Server) error {
 	var err error
-	if n.authority, err = n.connect(srv, "authority"); err != nil {
+	if n.authority, err = n.connect(srv, party{role: link.RoleAuthority}); err != nil {
 		return err
 	}
-	n.platforms, n.gates = map[string]*link{}, map[string]*link{}
-	for _, p := range platforms(n.cfg.Routes) {
-		if n.platforms[p], err = n.connect(srv, p); err != nil {
+	if n.cfg.Listen != "" {
+		if n.relay, err = n.connect(srv, party{role: link.RoleAuthority}); err != nil {
 			return err
 		}
-		if n.gates[p], err = n.connect(srv, "gate of "+p); err != nil {
+	}
+	n.platforms, n.gates = map[string]*client{}, map[string]*client{}
+	for _, p := range platforms(n.cfg.Routes) {
+		if n.platforms[p], err = n.connect(srv, party{link.RolePlatform, p}); err != nil {
+			return err
+		}
+		if n.gates[p], err = n.connect(srv, party{link.RolePlatform, p}); err != nil {
 			return err
 		}
 	}
@@ -108,40 +119,25 @@ func (n *Node) open(ctx context.Context, srv *server.Server) error {
 			return err
 		}
 	}
-	return nil
+	return n.openRelays()
 }
 
 // connect gives a client of its own to each side, so that none waits behind another's messages.
-func (n *Node) connect(srv *server.Server, client string) (*link, error) {
-	conn, err := nats.Connect("",
+func (n *Node) connect(srv *server.Server, p party) (*client, error) {
+	return connect(p, "", false, n.log,
 		nats.InProcessServer(srv),
-		nats.Name(client),
-		nats.MaxReconnects(-1),
+		nats.Token(n.door.secret),
 		nats.ReconnectWait(reconnectWait),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			n.log.Warn("fusion node's connection", "client", client, "error", err)
-		}),
 	)
-	if err != nil {
-		return nil, fmt.Errorf("connecting %s: %w", client, err)
-	}
-	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(ackWait),
-		jetstream.WithPublishAsyncMaxPending(maxPending), jetstream.WithPublishAsyncTimeout(ackWait))
-	if err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("connecting %s: %w", client, err)
-	}
-	return &link{conn: conn, js: js}, nil
 }
 
 // closeLinks flushes and closes what open connected.
 func (n *Node) closeLinks() {
-	links := []*link{n.authority}
-	for _, side := range []map[string]*link{n.platforms, n.gates} {
-		for _, l := range side {
-			links = append(links, l)
-		}
+	links := n.links()
+	for _, l := range n.gates {
+		links = append(links, l)
 	}
+	links = append(links, n.relay)
 	for _, l := range links {
 		if l == nil {
 			continue
@@ -164,7 +160,18 @@ func (l serverLog) Noticef(format string, v ...any) { l.log.Debug(fmt.Sprintf(fo
 func (l serverLog) Debugf(format string, v ...any)  { l.log.Debug(fmt.Sprintf(format, v...)) }
 func (l serverLog) Tracef(format string, v ...any)  { l.log.Debug(fmt.Sprintf(format, v...)) }
 func (l serverLog) Warnf(format string, v ...any)   { l.log.Warn(fmt.Sprintf(format, v...)) }
-func (l serverLog) Errorf(format string, v ...any)  { l.log.Error(fmt.Sprintf(format, v...)) }
+
+// Errorf leaves out what strangers bring about: the door says it, with the reason.
+func (l serverLog) Errorf(format string, v ...any) {
+	text := fmt.Sprintf(format, v...)
+	for _, theirs := range []string{"authentication error", "TLS handshake error", "Violation"} {
+		if strings.Contains(text, theirs) {
+			l.log.Debug(text)
+			return
+		}
+	}
+	l.log.Error(text)
+}
 
 func (l serverLog) Fatalf(format string, v ...any) {
 	text := fmt.Sprintf(format, v...)

@@ -152,15 +152,11 @@ type scrapes struct{ log *slog.Logger }
 
 func (s scrapes) Println(v ...any) { s.log.Warn("collecting metrics", "err", fmt.Sprint(v...)) }
 
-// Addr waits until Run listens, and gives the address; nil when ctx ends first.
-func (s *Server) Addr(ctx context.Context) net.Addr {
-	select {
-	case <-s.bound:
-		return s.addr
-	case <-ctx.Done():
-		return nil
-	}
-}
+// Bound is closed once Run listens.
+func (s *Server) Bound() <-chan struct{} { return s.bound }
+
+// Addr is where Run listens; only after Bound.
+func (s *Server) Addr() net.Addr { return s.addr }
 
 // ServeHTTP answers without the listener. On a loopback address it takes only
 // requests that name one, lest a page in a browser here reads it under a name of

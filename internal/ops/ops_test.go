@@ -40,7 +40,8 @@ func run(t *testing.T, c Config) string {
 			t.Error("it ran twice")
 		}
 	})
-	return s.Addr(t.Context()).String()
+	<-s.Bound()
+	return s.Addr().String()
 }
 
 // get gives status and body.

@@ -5,22 +5,25 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strconv"
 	"time"
 
 	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/chain"
+	"signalbox.dev/signalbox/internal/socket"
 )
 
 // ErrNotRunning says that nobody serves the socket.
-var ErrNotRunning = errors.New("the authority is not running")
+var ErrNotRunning = socket.ErrNotRunning
+
+// Socket is where the officers' socket is in the authority's folder.
+func Socket(dir string) string { return filepath.Join(dir, "control.sock") }
 
 // Client speaks to the authority that serves a socket. Its errors are *Problem
 // where the authority gave one. Safe for concurrent use.
@@ -28,22 +31,7 @@ type Client struct{ http *http.Client }
 
 // NewClient makes a client of the authority that serves the socket; it dials
 // nothing yet.
-func NewClient(socket string) *Client {
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		name, release, err := short(socket)
-		if err != nil {
-			return nil, err
-		}
-		defer release()
-		var d net.Dialer
-		c, err := d.DialContext(ctx, "unix", name)
-		if err != nil && ctx.Err() == nil {
-			return nil, fmt.Errorf("%w: %w", ErrNotRunning, err)
-		}
-		return c, err
-	}
-	return &Client{&http.Client{Transport: &http.Transport{DialContext: dial, MaxIdleConns: 1}}}
-}
+func NewClient(path string) *Client { return &Client{socket.Client(path)} }
 
 // Close lets the connection go.
 func (c *Client) Close() { c.http.CloseIdleConnections() }

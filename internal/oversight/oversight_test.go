@@ -15,6 +15,7 @@ import (
 	"signalbox.dev/signalbox/contracts"
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/chain"
+	"signalbox.dev/signalbox/internal/socket"
 	"signalbox.dev/signalbox/receipt"
 )
 
@@ -110,7 +111,7 @@ func serve(t *testing.T) (*fake, *Client) {
 	path := Socket(filepath.Join(t.TempDir(), strings.Repeat("long", 30)))
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- Serve(ctx, path, h) }()
+	go func() { ended <- socket.Serve(ctx, path, h) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {

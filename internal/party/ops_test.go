@@ -25,7 +25,8 @@ func TestOpsServer(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-ended })
-	w, err := http.Get("http://" + s.Addr(ctx).String() + "/metrics")
+	<-s.Bound()
+	w, err := http.Get("http://" + s.Addr().String() + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}

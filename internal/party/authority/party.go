@@ -13,6 +13,7 @@ import (
 	"signalbox.dev/signalbox/internal/fusion"
 	"signalbox.dev/signalbox/internal/oversight"
 	"signalbox.dev/signalbox/internal/party"
+	"signalbox.dev/signalbox/internal/socket"
 	"signalbox.dev/signalbox/profile"
 )
 
@@ -90,5 +91,5 @@ func (p *Party) serveOfficers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return oversight.Serve(ctx, oversight.Socket(string(p.parts.Dir)), h)
+	return socket.Serve(ctx, oversight.Socket(string(p.parts.Dir)), h)
 }

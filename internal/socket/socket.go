@@ -1,4 +1,7 @@
-package oversight
+// Package socket serves HTTP on a unix socket that its owner alone can open, and
+// asks there: how tools on the same machine reach a running party. What is said
+// there is for the packages that use it (internal/oversight, internal/operator).
+package socket
 
 import (
 	"context"
@@ -13,17 +16,17 @@ import (
 	"time"
 )
 
-// Socket is where the officers' socket is in the authority's folder.
-func Socket(dir string) string { return filepath.Join(dir, "control.sock") }
+// ErrNotRunning says that nobody serves the socket.
+var ErrNotRunning = errors.New("nobody answers at the socket")
 
 // Serve answers on a unix socket that its owner alone can open (0600), until ctx
 // ends; then it answers what it has in hand and takes the socket away. A socket
-// that a killed process has left is replaced. Who serves holds the data
-// directory's lock, so nobody else does.
+// that a killed process has left is replaced: who serves holds the folder's
+// lock, so nobody else does.
 func Serve(ctx context.Context, path string, h http.Handler) error {
 	l, err := listen(ctx, path)
 	if err != nil {
-		return fmt.Errorf("listening for officers: %w", err)
+		return fmt.Errorf("listening at %s: %w", filepath.Base(path), err)
 	}
 	defer os.Remove(path)
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: time.Minute}
@@ -31,18 +34,37 @@ func Serve(ctx context.Context, path string, h http.Handler) error {
 	go func() { ended <- server.Serve(l) }()
 	select {
 	case err := <-ended:
-		return fmt.Errorf("serving officers: %w", err)
+		return fmt.Errorf("serving %s: %w", filepath.Base(path), err)
 	case <-ctx.Done():
 	}
 	last, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer stop()
 	if err := server.Shutdown(last); err != nil {
-		server.Close() // a stream of past decisions may go on for long
+		server.Close() // a long answer may go on for long
 	}
 	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serving officers: %w", err)
+		return fmt.Errorf("serving %s: %w", filepath.Base(path), err)
 	}
 	return nil
+}
+
+// Client asks at the socket, whatever host a request names. It dials nothing
+// yet; an error of a socket that nobody serves is ErrNotRunning.
+func Client(path string) *http.Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		name, release, err := short(path)
+		if err != nil {
+			return nil, err
+		}
+		defer release()
+		var d net.Dialer
+		c, err := d.DialContext(ctx, "unix", name)
+		if err != nil && ctx.Err() == nil {
+			return nil, fmt.Errorf("%w: %w", ErrNotRunning, err)
+		}
+		return c, err
+	}
+	return &http.Client{Transport: &http.Transport{DialContext: dial, MaxIdleConns: 1}}
 }
 
 func listen(ctx context.Context, path string) (net.Listener, error) {
