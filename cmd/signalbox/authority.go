@@ -67,6 +67,7 @@ type warrant struct {
 	SecondKeys string        `help:"The folder of a second officer, who signs too." name:"second-keys" type:"existingdir" placeholder:"DIR"`
 	Reason     string        `help:"Why; it stands on the chain." required:""`
 	Expires    time.Duration `help:"How long the order may wait to be carried out." default:"10m"`
+	ToFile     string        `help:"Sign into this new file and don't hand it in: another officer countersigns it (authority order countersign)." name:"to-file" placeholder:"FILE"`
 }
 
 // order is one order to be given.
@@ -81,6 +82,9 @@ const attempts = 5
 
 // give signs an order, hands it in and waits for what it brings about.
 func (w warrant) give(a *app, o order) (oversight.Outcome, error) {
+	if w.ToFile != "" {
+		return oversight.Outcome{}, errors.New(a.say.of("--to-file: this command gives several orders, or more than an order", "--to-file：该命令不止签发一条指令"))
+	}
 	by, err := w.signers()
 	if err != nil {
 		return oversight.Outcome{}, err
@@ -141,6 +145,13 @@ func (w warrant) signer(id, folder string) (signer, error) {
 	if err != nil {
 		return signer{}, err
 	}
+	info, err := os.Stat(d.SigningFile())
+	if err != nil {
+		return signer{}, fmt.Errorf("reading the officer's key: %w", err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return signer{}, fmt.Errorf("reading the officer's key: %s can be read by others: chmod 600 it", d.SigningFile())
+	}
 	s := signer{id: card.ID}
 	return s, party.LoadKeys(passphrase, []party.Slot{{Key: &s.key, Use: envelope.Signing, File: d.SigningFile()}})
 }
@@ -174,6 +185,9 @@ func (w warrant) sign(at oversight.Status, o order, by []signer, now time.Time) 
 
 // carry gives an order and says what it brought about.
 func (w warrant) carry(a *app, kind contract.Kind, body any) error {
+	if w.ToFile != "" {
+		return w.toFile(a, order{kind, body})
+	}
 	out, err := w.give(a, order{kind, body})
 	if err != nil {
 		return err

@@ -10,6 +10,10 @@ import (
 type orderCommand struct {
 	List orderListCommand `cmd:"" help:"Show orders, the last ones if not told otherwise."`
 	Show orderShowCommand `cmd:"" help:"Show one order."`
+
+	Read        orderReadCommand        `cmd:"" help:"Show what an order file asks to be signed."`
+	Countersign orderCountersignCommand `cmd:"" help:"Sign an order file second."`
+	Submit      orderSubmitCommand      `cmd:"" help:"Hand in an order file."`
 }
 
 type orderListCommand struct {
@@ -86,6 +90,7 @@ func printOrder(a *app, o oversight.OrderView) error {
 	row("officer", "签发人", o.Officer)
 	row("second officer", "会签人", o.Second)
 	row("signed", "签发时间", clock(o.Issued))
+	row("expires", "有效至", clock(o.Expires))
 	row("carried out", "执行时间", clock(o.At))
 	row("height", "高度", o.Height)
 	row("transaction", "交易", o.Tx)

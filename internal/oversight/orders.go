@@ -74,6 +74,11 @@ func orderView(r contract.OrderRecord) OrderView {
 	}
 }
 
+// Unfiled is an order that was signed and not carried out yet, as it is shown.
+func Unfiled(o contract.Order, second string) OrderView {
+	return orderView(contract.OrderRecord{Order: o, Second: second, Body: flow.SumHash(o.Body)})
+}
+
 // about says in short what an order's body says; nothing when the record does
 // not hold it.
 func about(o contract.Order) string {
