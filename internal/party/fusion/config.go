@@ -27,7 +27,7 @@ type Config struct {
 func Default() *Config {
 	return &Config{
 		Directory: ".", PassphraseFile: "passphrase", Admission: "admission.json",
-		MaxWaiting: 65_536, MaxBytes: 1 << 30, DecisionAge: 7 * 24 * time.Hour, Redeliver: 30 * time.Second,
+		MaxWaiting: 65_536, MaxBytes: 1 << 30, DecisionAge: 7 * 24 * time.Hour, Redeliver: 6 * time.Second,
 		Drain: 15 * time.Second, Ops: party.Ops{Listen: "127.0.0.1:9102"}, Log: party.DefaultLog(),
 	}
 }
