@@ -17,11 +17,6 @@ import (
 	"signalbox.dev/signalbox/internal/party/platform"
 )
 
-// fusionCommand is a fusion node.
-type fusionCommand struct {
-	Run fusionRunCommand `cmd:"" help:"Run a fusion node."`
-}
-
 // platformCommand is a platform.
 type platformCommand struct {
 	Run platformRunCommand `cmd:"" help:"Run a platform, with its API."`

@@ -45,7 +45,7 @@ func (p *Process) Serve(ctx context.Context, s Serving) error {
 		return errors.Join(err, p.Close())
 	}
 	if watch != nil {
-		layers = append([]Layer{{Name: "operators' listener", Run: watch.Run}}, layers...)
+		layers = append([]Layer{{Name: "operators' listener", Run: watch.Run, Ready: watch.Bound()}}, layers...)
 	}
 	ended := make(chan error, 1)
 	go func() {
@@ -53,7 +53,7 @@ func (p *Process) Serve(ctx context.Context, s Serving) error {
 			up.Store(true)
 			s.Logger.Info("running")
 			if s.Up != nil {
-				s.Up(p.listening(ctx, watch))
+				s.Up(p.listening(watch))
 			}
 		})
 		ended <- errors.Join(err, p.Close())
@@ -102,15 +102,13 @@ func (p *Process) ready(ctx context.Context, up bool) (bool, string) {
 	return why == "", why
 }
 
-func (p *Process) listening(ctx context.Context, watch *ops.Server) map[string]string {
+func (p *Process) listening(watch *ops.Server) map[string]string {
 	out := map[string]string{}
 	if p.Listening != nil {
 		out = p.Listening()
 	}
 	if watch != nil {
-		if a := watch.Addr(ctx); a != nil {
-			out["ops"] = a.String()
-		}
+		out["ops"] = watch.Addr().String()
 	}
 	return out
 }

@@ -21,7 +21,7 @@ func Open(c *Config, clock func() time.Time, log *slog.Logger) (*party.Process, 
 		return nil, err
 	}
 	p, err := New(role.NodeConfig{
-		Name: a.Card.ID, Dir: dir.Path("streams"), Routes: party.Routes(c.Routes),
+		Name: a.Card.ID, Dir: c.Directory, Routes: party.Routes(c.Routes),
 		Listen: c.Listen, Identity: a.Identity, Trust: role.Trust{Chain: a.Trust.Chain, Authority: authority},
 		Logger: log.With("part", "fusion node"), Redeliver: c.Redeliver, MaxWaiting: c.MaxWaiting,
 		MaxBytes: int64(c.MaxBytes), DecisionAge: c.DecisionAge, Rate: float64(c.Rate), Tries: c.Tries,
