@@ -24,12 +24,12 @@ type Finding struct {
 
 // Counts are figures of the comparison.
 type Counts struct {
-	Open       map[Kind]int64 // open findings; every kind is there
-	Dropped    int64          // found no room, since the process began
-	Followed   uint64         // position of the business chain that has been compared
-	Swept      time.Time      // when the database's side was last swept, or the sweep went on; zero: never
-	Undecided  int64          // intents that wait for a decision or the business chain
-	Resolvable int64          // open findings that the outbox is mending
+	Open     map[Kind]int64 // open findings; every kind is there
+	Dropped  int64          // found no room, since the process began
+	Followed uint64         // position of the business chain that has been compared
+	Swept    time.Time      // when the database's side was last swept, or the sweep went on; zero: never
+	Waiting  int64          // intents that wait for a decision or the business chain
+	Mending  int64          // open findings that the outbox is mending
 }
 
 // Counts gives the figures of now.
@@ -51,7 +51,7 @@ func (r *Reconciler) Counts(ctx context.Context) (Counts, error) {
 		out.Open[one.Kind] = one.N
 	}
 	for _, k := range []Kind{Undecided, NotStored, NotAnchored} {
-		out.Resolvable += out.Open[k]
+		out.Mending += out.Open[k]
 	}
 	follow, err := r.at(ctx, following)
 	if err != nil {
@@ -66,7 +66,7 @@ func (r *Reconciler) Counts(ctx context.Context) (Counts, error) {
 		out.Swept = time.UnixMilli(sweep.At).UTC()
 	}
 	waiting, err := r.cfg.Outbox.Backlog(ctx)
-	out.Undecided = int64(waiting)
+	out.Waiting = int64(waiting)
 	return out, err
 }
 
