@@ -41,9 +41,9 @@ type fake struct {
 	filter   platform.Filter // the last one asked for
 	asked    reconcile.Filter
 	compared platform.Reconciliation
-	err      error           // what every method gives
-	hook     func()          // called by Register
-	decide   outbox.State    // what becomes of a registration at once; empty: nothing
+	err      error        // what every method gives
+	hook     func()       // called by Register
+	decide   outbox.State // what becomes of a registration at once; empty: nothing
 }
 
 func newFake(t testing.TB) *fake {
