@@ -19,23 +19,24 @@ import (
 	"signalbox.dev/signalbox/internal/system"
 )
 
-// authorityCommand is what an officer does on a running system.
+// authorityCommand is the authority, and what an officer does on a running one.
 type authorityCommand struct {
-	Admit    admitCommand    `cmd:"" help:"Certify applicants and admit them."`
-	Status   statusCommand   `cmd:"" help:"Where the chain stands: rules in force, last order, what is stopped."`
-	Identity identityCommand `cmd:"" help:"Admit, verify, suspend, revoke and restore participants."`
-	List     listCommand     `cmd:"" help:"Restricted lists: show, import, export, lift, appeals, define."`
-	Standing standingCommand `cmd:"" help:"An institution's standing: allow, deny or neither."`
-	Grant    grantCommand    `cmd:"" help:"Batch grants: issue, renew, revoke, list."`
-	Hold     holdCommand     `cmd:"" help:"Submissions that wait for an officer: list, grant, refuse."`
-	Freeze   freezeCommand   `cmd:"" help:"Freeze a flow, a subject or an institution: what it submits is held."`
-	Unfreeze unfreezeCommand `cmd:"" help:"Let a flow, a subject or an institution go on."`
-	Stop     stopCommand     `cmd:"" help:"Stop one kind of step for one kind of business, until a time."`
-	Resume   resumeCommand   `cmd:"" help:"End a stop before its time."`
-	Rules    bundleCommand   `cmd:"" help:"The rule contract on the chain: publish, roll back, cancel, show."`
-	Policy   policyCommand   `cmd:"" help:"Say which kinds of order two officers must sign."`
-	Anchor   anchorCommand   `cmd:"" help:"What the chains disagree on: granted records without an anchor, anchors that can't stand."`
-	Order    orderCommand    `cmd:"" help:"The history of officers' orders: list, show."`
+	Run      authorityRunCommand `cmd:"" help:"Run the authority by itself."`
+	Admit    admitCommand        `cmd:"" help:"Certify applicants and admit them."`
+	Status   statusCommand       `cmd:"" help:"Where the chain stands: rules in force, last order, what is stopped."`
+	Identity identityCommand     `cmd:"" help:"Admit, verify, suspend, revoke and restore participants."`
+	List     listCommand         `cmd:"" help:"Restricted lists: show, import, export, lift, appeals, define."`
+	Standing standingCommand     `cmd:"" help:"An institution's standing: allow, deny or neither."`
+	Grant    grantCommand        `cmd:"" help:"Batch grants: issue, renew, revoke, list."`
+	Hold     holdCommand         `cmd:"" help:"Submissions that wait for an officer: list, grant, refuse."`
+	Freeze   freezeCommand       `cmd:"" help:"Freeze a flow, a subject or an institution: what it submits is held."`
+	Unfreeze unfreezeCommand     `cmd:"" help:"Let a flow, a subject or an institution go on."`
+	Stop     stopCommand         `cmd:"" help:"Stop one kind of step for one kind of business, until a time."`
+	Resume   resumeCommand       `cmd:"" help:"End a stop before its time."`
+	Rules    bundleCommand       `cmd:"" help:"The rule contract on the chain: publish, roll back, cancel, show."`
+	Policy   policyCommand       `cmd:"" help:"Say which kinds of order two officers must sign."`
+	Anchor   anchorCommand       `cmd:"" help:"What the chains disagree on: granted records without an anchor, anchors that can't stand."`
+	Order    orderCommand        `cmd:"" help:"The history of officers' orders: list, show."`
 }
 
 // control finds the running authority.

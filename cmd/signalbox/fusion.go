@@ -14,8 +14,9 @@ import (
 	"signalbox.dev/signalbox/internal/socket"
 )
 
-// fusionCommand is what the operator of a fusion node does.
+// fusionCommand is a fusion node, and what its operator does.
 type fusionCommand struct {
+	Run        fusionRunCommand    `cmd:"" help:"Run a fusion node by itself."`
 	Status     fusionStatusCommand `cmd:"" help:"What waits, by platform and direction, how old it is, and what is paused or drained."`
 	Pause      pauseCommand        `cmd:"" help:"Make a platform, a step, or both wait: nothing of it is given to the authority."`
 	Resume     goOnCommand         `cmd:"" help:"End a pause or a drain."`
@@ -25,7 +26,7 @@ type fusionCommand struct {
 
 // desk finds the running node.
 type desk struct {
-	Dir  string `help:"The node's folder: fusion in the data directory of signalbox up." default:"./data/fusion" type:"path" placeholder:"DIR"`
+	Dir  string `help:"The node's folder: that of a node that runs apart, or fusion in the data directory of signalbox up." default:"./data/fusion" type:"path" placeholder:"DIR"`
 	JSON bool   `help:"Print JSON."`
 }
 

@@ -42,8 +42,10 @@ type cli struct {
 	Token     tokenCommand     `cmd:"" help:"Let a program call the platform's API: make a token for it."`
 	Init      initCommand      `cmd:"" help:"Make the folder of a party that runs apart: keys, certificate request, configuration."`
 	Config    configCommand    `cmd:"" help:"Print a role's configuration file, with every key explained."`
+	Platform  platformCommand  `cmd:"" help:"A platform that runs apart."`
+	Ledger    ledgerCommand    `cmd:"" help:"A business chain that runs apart."`
 	Authority authorityCommand `cmd:"" help:"What an officer of the authority does on a running system: identities, lists, grants, holds, rules."`
-	Fusion    fusionCommand    `cmd:"" help:"What the operator of a fusion node does while it runs: status, pause, resume, drain, quarantine."`
+	Fusion    fusionCommand    `cmd:"" help:"A fusion node: run one, and what its operator does meanwhile: status, pause, resume, drain, quarantine."`
 	Rules     rulesCommand     `cmd:"" help:"Try rule bundles before they take force: test, lint, diff, backtest."`
 	Explain   explainCommand   `cmd:"" help:"Say how the contract came to a decision."`
 }
@@ -64,6 +66,7 @@ func (e exit) Error() string { return fmt.Sprintf("exit %d", int(e)) }
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 

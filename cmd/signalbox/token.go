@@ -67,22 +67,3 @@ func (c *tokenCommand) add(line string) error {
 	}
 	return nil
 }
-
-// readAccess reads an access file; an empty name is nobody's.
-func readAccess(file string) (*api.Access, error) {
-	if file == "" {
-		return nil, nil
-	}
-	info, err := os.Stat(file)
-	if err != nil {
-		return nil, fmt.Errorf("reading the access file: %w", err)
-	}
-	if info.Mode().Perm()&0o022 != 0 {
-		return nil, fmt.Errorf("reading the access file: others can write %s: chmod 600 it", file)
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("reading the access file: %w", err)
-	}
-	return api.ParseAccess(string(text))
-}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"signalbox.dev/signalbox/internal/api"
 )
 
 // A token is printed once; the file holds its hash alone, for its owner's eyes.
@@ -38,7 +40,7 @@ func TestToken(t *testing.T) {
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, error %v", info.Mode(), err)
 	}
-	if a, err := readAccess(file); err != nil || a == nil {
+	if a, err := api.ReadAccess(file); err != nil || a == nil {
 		t.Errorf("reading it: %v", err)
 	}
 	if code := run(t.Context(), []string{"token", "hospital-1", "--access", file}, &out, &said); code == exitOK {
@@ -47,7 +49,7 @@ func TestToken(t *testing.T) {
 	if err := os.Chmod(file, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := readAccess(file); err == nil {
+	if _, err := api.ReadAccess(file); err == nil {
 		t.Error("a file that anyone can write is taken")
 	}
 }

@@ -44,7 +44,7 @@ func (c *upCommand) Run(a *app) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
-	access, err := readAccess(c.Access)
+	access, err := api.ReadAccess(c.Access)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 
@@ -107,6 +108,25 @@ func readCaller(line string) (caller, error) {
 	}
 	copy(c.hash[:], sum)
 	return c, nil
+}
+
+// ReadAccess reads an access file; an empty name is nobody's.
+func ReadAccess(file string) (*Access, error) {
+	if file == "" {
+		return nil, nil
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading the access file: %w", err)
+	}
+	if info.Mode().Perm()&0o022 != 0 {
+		return nil, fmt.Errorf("reading the access file: others can write %s: chmod 600 it", file)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading the access file: %w", err)
+	}
+	return ParseAccess(string(text))
 }
 
 // who finds the caller of a token. Every caller's hash is compared, each in

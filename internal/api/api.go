@@ -19,6 +19,7 @@ import (
 	"signalbox.dev/signalbox/internal/platform/authorise"
 	"signalbox.dev/signalbox/internal/platform/event"
 	"signalbox.dev/signalbox/internal/platform/outbox"
+	"signalbox.dev/signalbox/internal/platform/reconcile"
 )
 
 // Platform is what the API needs of one. Implementations are safe for concurrent
@@ -43,6 +44,7 @@ type Reader interface {
 	Flows(ctx context.Context, f platform.Filter) ([]platform.FlowView, error)
 	Receipt(ctx context.Context, tx flow.Hash) ([]byte, error)
 	Events(ctx context.Context, after int64, fn func(event.Event) error) error
+	Reconciliation(ctx context.Context, f reconcile.Filter) (platform.Reconciliation, error)
 }
 
 // On serves p.

@@ -4,6 +4,7 @@ import (
 	"maps"
 
 	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/platform/reconcile"
 )
 
 const (
@@ -41,6 +42,31 @@ func described() map[string]map[string]said {
 			"ref":   id("Names the flow from now on: the registration's submission id."),
 			"flow":  hash("The flow's txhash, once granted."),
 			"state": {text: "Where the flow stands: pending while its registration is undecided.", enum: states()},
+		},
+		"Reconciliation": {
+			"open":     {text: "Open findings, in all."},
+			"mending":  {text: "Of them, those that the platform is mending by itself."},
+			"dropped":  {text: "Differences that found no room, since the process began."},
+			"kinds":    {text: "Open findings by kind."},
+			"waiting":  {text: "Steps that wait for a decision or for the business chain."},
+			"followed": {text: "The business chain's records that have been compared, by position."},
+			"swept_at": {text: "When the slow sweep over all of it went on last."},
+			"findings": {text: "A page of them, newest first."},
+			"next":     {text: "Pass it as before for the next page. Absent on the last one."},
+		},
+		"Finding": {
+			"id":       {text: "Counts up, with gaps."},
+			"kind":     {text: "What differs.", enum: findingKinds()},
+			"zh":       {text: "What it means, in Chinese."},
+			"en":       {text: "What it means, in English."},
+			"key":      {text: "The decision's transaction; of what is undecided, the submission's id."},
+			"flow":     hash("The flow's txhash, where known."),
+			"step":     {text: "Which step.", enum: steps()},
+			"expected": {text: "What the platform's database has."},
+			"actual":   {text: "What the business chain has."},
+			"first":    {text: "When it was seen first."},
+			"last":     {text: "When it was seen last."},
+			"resolved": {text: "When it was gone. Absent while it is open."},
 		},
 		"Problem": {
 			"ref": id("The refused registration."),
@@ -96,6 +122,14 @@ func steps() []any {
 	var out []any
 	for _, s := range flow.Steps() {
 		out = append(out, s)
+	}
+	return out
+}
+
+func findingKinds() []any {
+	var out []any
+	for _, k := range reconcile.Kinds() {
+		out = append(out, k)
 	}
 	return out
 }

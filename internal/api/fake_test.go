@@ -21,6 +21,7 @@ import (
 	"signalbox.dev/signalbox/internal/platform/dossier"
 	"signalbox.dev/signalbox/internal/platform/event"
 	"signalbox.dev/signalbox/internal/platform/outbox"
+	"signalbox.dev/signalbox/internal/platform/reconcile"
 	"signalbox.dev/signalbox/profile/prescription"
 	"signalbox.dev/signalbox/profile/prescription/samples"
 )
@@ -38,9 +39,11 @@ type fake struct {
 	events   []event.Event
 	receipts map[flow.Hash][]byte
 	filter   platform.Filter // the last one asked for
-	err      error           // what every method gives
-	hook     func()          // called by Register
-	decide   outbox.State    // what becomes of a registration at once; empty: nothing
+	asked    reconcile.Filter
+	compared platform.Reconciliation
+	err      error        // what every method gives
+	hook     func()       // called by Register
+	decide   outbox.State // what becomes of a registration at once; empty: nothing
 }
 
 func newFake(t testing.TB) *fake {
@@ -228,6 +231,14 @@ func (f *fake) Events(ctx context.Context, after int64, fn func(event.Event) err
 			return ctx.Err()
 		}
 	}
+}
+
+// Reconciliation implements api.Platform.
+func (f *fake) Reconciliation(_ context.Context, asked reconcile.Filter) (platform.Reconciliation, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = asked
+	return f.compared, f.err
 }
 
 const keys = "authority.example+0123abcd+AQIDBA==\n"

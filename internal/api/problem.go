@@ -140,7 +140,7 @@ func parameter(location string) Place {
 	for _, p := range []Place{
 		{"query.limit", "应为 1 至 500 的整数", "want a whole number from 1 to 500"},
 		{"query.before", "应为不小于 1 的整数", "want a whole number, 1 or more"},
-		{"query.state", "应为业务流转的状态", "want a state of a flow"},
+		{"query.state", "应为该列表的状态之一", "want one of the states that this list has"},
 		{"query.until", "应为 final 或业务流转的状态", "want final or a state of a flow"},
 		{"query.after", "应为不小于 0 的整数", "want a whole number, 0 or more"},
 		{"query.flow", "应为业务流转编号", "want the id of a flow"},

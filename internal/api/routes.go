@@ -104,6 +104,12 @@ func (s *Server) flowRoutes(b builder) {
 
 func (s *Server) healthRoutes(b builder) {
 	huma.Register(b.api, huma.Operation{
+		OperationID: "read-reconciliation", Method: http.MethodGet, Path: "/api/v1/reconciliation", Tags: []string{"health"},
+		Summary:     "Read how the platform's database and the business chain compare",
+		Description: "They are compared all the time. What differs is mended where it can be, and stands as a finding until it is gone. Findings hold no content.",
+		Responses:   b.answers("The comparison, with a page of its findings.", invalidParameter),
+	}, s.readReconciliation)
+	huma.Register(b.api, huma.Operation{
 		OperationID: "read-alive", Method: http.MethodGet, Path: "/healthz", Tags: []string{"health"},
 		Summary: "Say that the process is alive", Responses: b.answers("It is."),
 	}, s.readAlive)

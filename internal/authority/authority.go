@@ -25,6 +25,8 @@ type Fusion interface {
 	Submissions(ctx context.Context, most int, fn func(context.Context, []fusion.Delivery) []error) error
 	PublishAgain(ctx context.Context, round string, decisions ...flow.Decision) error
 	Anchors(ctx context.Context, most int, fn func(context.Context, []fusion.AnchorDelivery) []error) error
+	Nodes() []string
+	Admit(ctx context.Context, node string, list flow.SignedAdmissions) error
 }
 
 // Register is the licence register that an enrolment is checked against (R2.1):
@@ -136,6 +138,7 @@ func (a *Authority) Run(ctx context.Context) error {
 	serve("resolved holds", a.resolve)
 	serve("reminders", a.remind)
 	serve("deadlines", a.tick)
+	serve("admissions", a.admit)
 	wg.Wait()
 	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		return err

@@ -59,7 +59,7 @@ var law = map[string]rule{
 	"internal/fusion":          {allow: with(pure, "internal/link")},
 	"internal/link":            {allow: pure},
 	"internal/chain/chaintest": {allow: with(pure, "internal/chain", "contracts")},
-	"internal/authority":       {allow: with(pure, "internal/fusion", "internal/chain", "internal/fault")},
+	"internal/authority":       {allow: with(pure, "internal/link", "internal/fusion", "internal/chain", "internal/fault")},
 	"internal/socket":          {allow: nil},
 	"internal/operator":        {allow: []string{"flow", "internal/fusion", "internal/socket"}},
 	"internal/oversight":       {allow: with(pure, "internal/chain", "internal/socket")},

@@ -15,6 +15,7 @@ import (
 	"signalbox.dev/signalbox/internal/platform/outbox"
 	"signalbox.dev/signalbox/internal/platform/payment"
 	"signalbox.dev/signalbox/internal/platform/process"
+	"signalbox.dev/signalbox/internal/platform/reconcile"
 	"signalbox.dev/signalbox/internal/platform/review"
 	"signalbox.dev/signalbox/internal/platform/sealing"
 	"signalbox.dev/signalbox/internal/store"
@@ -35,10 +36,11 @@ type Config struct {
 	Prices    process.Prices // nil: every record names its prices
 	Provider  payment.Provider
 
-	Clock  func() time.Time // nil: time.Now
-	Logger *slog.Logger     // nil: none
-	Pace   outbox.Pace      // the zero value is a sensible one
-	Watch  time.Duration    // between two looks at open payments; 0: 5 s
+	Clock     func() time.Time // nil: time.Now
+	Logger    *slog.Logger     // nil: none
+	Pace      outbox.Pace      // the zero value is a sensible one
+	Reconcile reconcile.Pace   // likewise
+	Watch     time.Duration    // between two looks at open payments; 0: 5 s
 }
 
 // Validate says what is missing or unfit.
@@ -75,6 +77,7 @@ type Platform struct {
 	Authorise *authorise.Module
 	Review    *review.Module
 	Process   *process.Module
+	Reconcile *reconcile.Reconciler
 
 	store  *store.Store
 	events *event.Log
@@ -104,6 +107,14 @@ func New(cfg Config) (*Platform, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuring platform: %w", err)
 	}
+	reconciler, err := reconcile.New(reconcile.Config{
+		Store: cfg.Store, Outbox: box, Ledger: cfg.Ledger, Sealer: sealer, Platform: cfg.Keys.Platform,
+		Clock: cfg.Clock, Logger: cfg.Logger, Pace: cfg.Reconcile,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("configuring platform: %w", err)
+	}
+	box.Stray(reconciler.Stray)
 	return &Platform{
 		Authorise: authorise.New(authorise.Config{
 			Store: cfg.Store, Outbox: box, Sealer: sealer, Profile: cfg.Profile, Clock: cfg.Clock,
@@ -116,6 +127,8 @@ func New(cfg Config) (*Platform, error) {
 			Profile: cfg.Profile, Producers: cfg.Producers, Prices: cfg.Prices, Provider: cfg.Provider,
 			Clock: cfg.Clock, Logger: cfg.Logger, Watch: cfg.Watch,
 		}),
+		Reconcile: reconciler,
+
 		store: cfg.Store, events: events, outbox: box,
 	}, nil
 }
@@ -127,6 +140,7 @@ func (p *Platform) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.outbox.Run(ctx) })
 	g.Go(func() error { return p.Process.Run(ctx) })
+	g.Go(func() error { return p.Reconcile.Run(ctx) })
 	return g.Wait()
 }
 

@@ -18,6 +18,7 @@ import (
 	"signalbox.dev/signalbox/internal/platform/outbox"
 	"signalbox.dev/signalbox/internal/platform/payment"
 	"signalbox.dev/signalbox/internal/platform/process"
+	"signalbox.dev/signalbox/internal/platform/reconcile"
 	"signalbox.dev/signalbox/internal/platform/review"
 	"signalbox.dev/signalbox/internal/platform/sealing"
 	"signalbox.dev/signalbox/internal/store"
@@ -62,6 +63,7 @@ type world struct {
 	authority *authority
 	ledger    *memory.Ledger
 	pace      outbox.Pace
+	reconcile reconcile.Pace
 	provider  func(payment.Provider) payment.Provider
 	chain     func(ledger.Ledger) ledger.Ledger
 
@@ -137,7 +139,7 @@ func (w *world) build() {
 		},
 		Profile: records{}, Store: s, Ledger: w.chain(faultyLedger{w.ledger, w.faults}), Transport: w.authority,
 		Producers: producers, Prices: prices{}, Provider: w.provider(faultyProvider{w.sandbox, w.faults}),
-		Clock: w.now, Pace: w.pace, Watch: 25 * time.Millisecond,
+		Clock: w.now, Pace: w.pace, Reconcile: w.reconcile, Watch: 25 * time.Millisecond,
 	})
 	if err != nil {
 		w.tb.Fatal(err)

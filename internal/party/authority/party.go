@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"signalbox.dev/signalbox/envelope"
@@ -27,6 +28,7 @@ type Parts struct {
 	Register   role.Register
 	Profiles   []profile.Profile
 	Nodes      *fusion.Directory
+	Links      []party.Layer // that run Nodes; none where they are in this process
 	Clock      func() time.Time
 	Logger     *slog.Logger
 }
@@ -68,15 +70,16 @@ func New(p Parts) (_ *Party, err error) {
 	return out, nil
 }
 
-// Layers are the chain, what serves the fusion nodes, and the officers' socket,
-// in the order in which they start. Backwards, they drain: no officer is let in
-// any more, then what was taken from the nodes is answered, then the chain ends.
+// Layers are the chain, the links to fusion nodes, what serves them, and the
+// officers' socket, in the order in which they start. Backwards, they drain: no
+// officer is let in any more, then what was taken from the nodes is answered,
+// then the links close, then the chain ends.
 func (p *Party) Layers() []party.Layer {
-	return []party.Layer{
-		{Name: "supervision chain", Run: p.Chain.Run, Ready: p.Chain.Ready()},
-		{Name: "authority", Run: p.Authority.Run},
-		{Name: "officers' socket", Run: p.serveOfficers},
-	}
+	return slices.Concat(
+		[]party.Layer{{Name: "supervision chain", Run: p.Chain.Run, Ready: p.Chain.Ready()}},
+		p.parts.Links,
+		[]party.Layer{{Name: "authority", Run: p.Authority.Run}, {Name: "officers' socket", Run: p.serveOfficers}},
+	)
 }
 
 // Close releases what was opened and is not to run.

@@ -18,6 +18,7 @@ type Config struct {
 	Ledger         Ledger        `yaml:"ledger" doc:"The business chain." zh:"业务链。"`
 	API            API           `yaml:"api" doc:"The platform's HTTP API." zh:"平台的 HTTP 接口。"`
 	Producers      []Producer    `yaml:"producers" doc:"The producers that subjects may order from." zh:"患者可下单的生产端。"`
+	Backlog        int           `yaml:"backlog" min:"1" max:"1000000" doc:"Steps that may wait for a decision or for the business chain; beyond that the API answers 503 and Retry-After." zh:"可等待决定或上链的环节数，超出后接口返回 503 和 Retry-After。"`
 	Trial          bool          `yaml:"trial" doc:"Have the built-in reviewers, producers and subjects take part, with keys that signalbox init platform --trial made, take prices from a made-up list and payments without money. Not for real use." zh:"由内置的审核人员、生产端和患者参与（密钥由 signalbox init platform --trial 生成），使用虚拟价目和模拟支付，不得用于正式运行。"`
 	Drain          time.Duration `yaml:"drain" min:"1s" max:"10m" doc:"How long a stop may take: requests in hand are answered first." zh:"停止时的最长等待：先答复正在处理的请求。"`
 	Ops            party.Ops     `yaml:"ops" doc:"For operators' tools." zh:"供运维工具使用。"`
@@ -39,7 +40,8 @@ type Ledger struct {
 
 // API is the platform's HTTP API.
 type API struct {
-	Listen  string   `yaml:"listen" form:"host:port" doc:"Its address. It asks for no password: keep it on loopback, or behind a gateway that does." zh:"接口地址。接口本身不验证口令：请绑定回环地址，或置于负责认证的网关之后。"`
+	Listen  string   `yaml:"listen" form:"host:port" doc:"Its address. It speaks HTTP without TLS: beyond loopback put a gateway before it that does." zh:"接口地址。接口为不加密的 HTTP：对外提供时须在前面放置负责 TLS 的网关。"`
+	Access  string   `yaml:"access" form:"path" doc:"Who may call: a file that signalbox token writes. Empty: whoever reaches it; then it must listen on loopback." zh:"允许调用者清单：由 signalbox token 写入的文件。留空则凡能访问者均可调用，此时必须绑定回环地址。"`
 	Hosts   []string `yaml:"hosts" doc:"Names beside loopback ones that requests may use." zh:"除回环地址外，请求可使用的主机名。"`
 	BaseURL string   `yaml:"base_url" doc:"What payment links begin with. Empty: http:// and the address." zh:"支付链接的前缀。留空则为 http:// 加接口地址。"`
 }
@@ -55,7 +57,7 @@ type Producer struct {
 func Default() *Config {
 	return &Config{
 		Directory: ".", PassphraseFile: "passphrase", Admission: "admission.json",
-		API: API{Listen: "127.0.0.1:8080"}, Drain: 15 * time.Second,
+		API: API{Listen: "127.0.0.1:8080"}, Backlog: 10_000, Drain: 15 * time.Second,
 		Ops: party.Ops{Listen: "127.0.0.1:9103"}, Log: party.DefaultLog(),
 	}
 }

@@ -38,6 +38,7 @@ type Parts struct {
 	Prices    process.Prices // nil: records name them
 	BaseURL   string         // of payment links
 	People    *People        // who takes part on trial; nil: nobody
+	Pace      outbox.Pace    // the zero value is a sensible one
 	Clock     func() time.Time
 	Logger    *slog.Logger
 }
@@ -71,7 +72,7 @@ func New(ctx context.Context, p Parts) (_ *Party, err error) {
 		},
 		Profile: p.Profile, Store: out.store, Ledger: p.Ledger, Transport: p.Transport,
 		Producers: p.Producers, Prices: p.Prices, Provider: provider, Clock: p.Clock,
-		Logger: p.Logger.With("part", "platform"),
+		Pace: p.Pace, Logger: p.Logger.With("part", "platform"),
 	})
 	if err == nil && p.People != nil {
 		out.people, err = sandbox.New(sandbox.Config{

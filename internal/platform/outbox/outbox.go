@@ -16,6 +16,7 @@ import (
 	"signalbox.dev/signalbox/internal/platform/sealing"
 	"signalbox.dev/signalbox/internal/store"
 	"signalbox.dev/signalbox/ledger"
+	"signalbox.dev/signalbox/receipt"
 )
 
 // Transport is the platform's side of the fusion node (R1.3). Implementations
@@ -106,7 +107,8 @@ func (p Pace) withDefaults() Pace {
 // Outbox carries intents. Its methods are safe for concurrent use.
 type Outbox struct {
 	cfg      Config
-	handlers map[flow.Step]Handler // written by Handle alone, before Run
+	handlers map[flow.Step]Handler                     // written by Handle alone, before Run
+	stray    func(context.Context, receipt.Leaf) error // written by Stray alone, before Run
 
 	pushes  nudge
 	puts    nudge
@@ -137,6 +139,11 @@ func New(cfg Config) (*Outbox, error) {
 
 // Handle registers the handler of a step, before Run and once.
 func (o *Outbox) Handle(step flow.Step, h Handler) { o.handlers[step] = h }
+
+// Stray registers what is told of proven decisions to this platform on
+// submissions that the database knows nothing of, before Run and once. A
+// decision comes again until fn gives nil.
+func (o *Outbox) Stray(fn func(context.Context, receipt.Leaf) error) { o.stray = fn }
 
 // Run carries intents until ctx ends, and returns its error. It begins with what
 // an earlier process left undone.

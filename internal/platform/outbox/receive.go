@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -42,14 +43,13 @@ func (o *Outbox) receive(ctx context.Context) error {
 func (o *Outbox) take(ctx context.Context, d flow.Decision) error {
 	r, err := find(ctx, o.cfg.Store.DB(), d.ID.String())
 	if errors.Is(err, ErrNotFound) {
-		o.cfg.Logger.Warn("a decision on nothing of ours", "id", d.ID)
-		return nil
+		return o.strayed(ctx, d)
 	}
 	if err != nil {
 		return err
 	}
 	if r.State != Pending && r.State != Held {
-		return nil // delivered again
+		return o.reminded(ctx, r, d)
 	}
 	leaf, err := o.prove(r, d)
 	if errors.Is(err, sealing.ErrUnproven) {
@@ -60,6 +60,43 @@ func (o *Outbox) take(ctx context.Context, d flow.Decision) error {
 		return err
 	}
 	return o.decide(ctx, r, leaf, d)
+}
+
+// strayed takes a decision on nothing that the database knows. If it is proven
+// it was this platform's once.
+func (o *Outbox) strayed(ctx context.Context, d flow.Decision) error {
+	leaf, err := o.cfg.Sealer.Prove(d.Receipt)
+	if err == nil && leaf.Submission != d.ID {
+		err = fmt.Errorf("%w: it is for another submission", sealing.ErrUnproven)
+	}
+	o.cfg.Logger.Warn("a decision on nothing of ours", "id", d.ID, "proven", err == nil)
+	if err != nil || o.stray == nil {
+		return nil
+	}
+	return o.stray(ctx, leaf)
+}
+
+// settled is how long after its decision a delivery of it again is taken for a
+// reminder and not for a mere repetition, in batches of anchors.
+const settled = 10
+
+// reminded takes a decision that was taken before. When it comes so much later
+// the authority says that it has no anchor: the anchor that it was sent was lost,
+// and goes again. What is granted and not stored is being put anyway.
+func (o *Outbox) reminded(ctx context.Context, r row, d flow.Decision) error {
+	late := time.UnixMilli(r.DecidedAt).Add(settled * o.cfg.Pace.AnchorEvery)
+	if r.Anchored == 0 || r.Tx != d.Tx.String() || o.now().Before(late) {
+		return nil
+	}
+	err := o.cfg.Store.Write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		_, err := tx.NewUpdate().Model((*row)(nil)).Set("anchored = 0").Where("id = ?", r.ID).Exec(ctx)
+		return err
+	})
+	if err == nil {
+		o.cfg.Logger.Info("anchoring again", "id", r.ID, "step", r.Step)
+		o.anchors.give()
+	}
+	return err
 }
 
 func (o *Outbox) prove(r row, d flow.Decision) (receipt.Leaf, error) {
