@@ -58,7 +58,7 @@ type Candidate struct {
 	Number uint64 `json:"number"` // of its admission, from 1: the order among equals
 	Seated bool   `json:"seated"`
 	Since  int64  `json:"since"`  // height since which it sits, or waits
-	Ready  int64  `json:"ready"`  // last height at which it showed that it follows the chain; 0: never
+	Ready  int64  `json:"ready"`  // when it last showed that it follows the chain, Unix seconds; 0: never
 	Absent []byte `json:"absent"` // of a member: a ring of Window bits, 1 for a missed block
 	At     int    `json:"at"`     // the ring's next bit
 }
@@ -139,11 +139,15 @@ func (c *Committee) Remove(id string) error {
 	return nil
 }
 
-// Note takes a candidate's word that it follows the chain at a height.
-func (c *Committee) Note(id string, height int64) error {
+// ReadyFor is how long a candidate's word that it follows the chain counts, in
+// seconds. It is asked for by time and not by blocks: a chain may stand idle.
+const ReadyFor = 600
+
+// Note takes a candidate's word that it follows the chain, at now in Unix seconds.
+func (c *Committee) Note(id string, now int64) error {
 	for i := range c.Candidates {
 		if c.Candidates[i].ID == id {
-			c.Candidates[i].Ready = max(c.Candidates[i].Ready, height)
+			c.Candidates[i].Ready = max(c.Candidates[i].Ready, now)
 			return nil
 		}
 	}

@@ -18,6 +18,9 @@ func key(n int) []byte     { return bytes.Repeat([]byte{byte(n)}, KeySize) }
 func address(n int) []byte { return bytes.Repeat([]byte{byte(n)}, AddressSize) }
 func id(n int) string      { return fmt.Sprintf("node-%d", n) }
 
+// clock is the time of a block: one every ten seconds.
+func clock(height int64) int64 { return 1_000_000 + 10*height }
+
 // found makes a committee of candidates 1 to n.
 func found(t *testing.T, terms Terms, n int) *Committee {
 	t.Helper()
@@ -54,12 +57,12 @@ func (c *Committee) turn(t *testing.T, height int64, absent ...int) []Seat {
 			gone := slices.ContainsFunc(absent, func(n int) bool { return id(n) == o.ID })
 			voted = append(voted, Voted{Address: o.Address, Signed: !gone})
 		} else if !slices.ContainsFunc(absent, func(n int) bool { return id(n) == o.ID }) {
-			if err := c.Note(o.ID, height); err != nil {
+			if err := c.Note(o.ID, clock(height)); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	return c.Turn(height, voted, before)
+	return c.Turn(height, clock(height), voted, before)
 }
 
 // R8.1: at an epoch's end one member gives its seat to one candidate; everyone's
@@ -197,7 +200,7 @@ func TestWeight(t *testing.T) {
 	if err := c.Add(id(1), key(1), address(1), 7, 2); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := c.Turn(2, nil, before), []Seat{{Key: key(1), Power: 7}}; !cmp.Equal(got, want) {
+	if got, want := c.Turn(2, clock(2), nil, before), []Seat{{Key: key(1), Power: 7}}; !cmp.Equal(got, want) {
 		t.Errorf("changes %v, want %v", got, want)
 	}
 	for name, err := range map[string]error{
@@ -235,12 +238,12 @@ func TestAnySequence(t *testing.T) {
 			for _, o := range c.Candidates {
 				voted = append(voted, Voted{Address: o.Address, Signed: r.IntN(3) > 0})
 				if r.IntN(2) == 0 {
-					_ = c.Note(o.ID, h)
+					_ = c.Note(o.ID, clock(h))
 				}
 			}
 			twin := again(t, c)
-			moved := c.Turn(h, voted, before)
-			if other := twin.Turn(h, voted, before); !cmp.Equal(moved, other) || !cmp.Equal(*c, *twin, cmp.AllowUnexported(Committee{}, Candidate{}, Terms{}), sameEmpty()) {
+			moved := c.Turn(h, clock(h), voted, before)
+			if other := twin.Turn(h, clock(h), voted, before); !cmp.Equal(moved, other) || !cmp.Equal(*c, *twin, cmp.AllowUnexported(Committee{}, Candidate{}, Terms{}), sameEmpty()) {
 				t.Fatalf("seed %d, block %d: two instances differ", seed, h)
 			}
 			for _, s := range moved {
@@ -302,6 +305,6 @@ func BenchmarkTurn(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for h := int64(1); b.Loop(); h++ {
-		c.Turn(h, voted, c.Powers())
+		c.Turn(h, clock(h), voted, c.Powers())
 	}
 }

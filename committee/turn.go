@@ -6,22 +6,22 @@ import (
 	"slices"
 )
 
-// Turn is the end of a block with transactions: it notes who was absent, and says
-// whose vote changes. before are the votes as they stood before the block's own
+// Turn is the end of a block with transactions, at now in Unix seconds: it notes
+// who was absent, and says whose vote changes. before are the votes as they stood before the block's own
 // transactions changed anything. The chain lets the changes take effect two
 // blocks later.
-func (c *Committee) Turn(height int64, voted []Voted, before []Seat) []Seat {
+func (c *Committee) Turn(height, now int64, voted []Voted, before []Seat) []Seat {
 	if c.Terms.Seats == 0 || len(c.Candidates) == 0 {
 		return nil
 	}
 	c.count(voted)
 	c.expel(height)
+	c.fit(height, now)
 	c.Blocks++
-	c.fit(height)
 	if c.Terms.Epoch > 0 && c.Blocks >= c.Terms.Epoch {
 		c.Blocks = 0
 		c.Epoch++
-		c.rotate(height)
+		c.rotate(height, now)
 	}
 	return changes(before, c.Powers())
 }
@@ -81,12 +81,12 @@ func (c *Committee) expel(height int64) {
 }
 
 // fit brings the number of members to the number of seats.
-func (c *Committee) fit(height int64) {
+func (c *Committee) fit(height, now int64) {
 	for c.seated() > c.Terms.Seats {
 		c.longest(true, func(o *Candidate) bool { return o.Seated }).leave(height)
 	}
 	for c.seated() < c.Terms.Seats {
-		next := c.longest(false, c.waits(height))
+		next := c.longest(false, c.waits(now))
 		if next == nil {
 			return
 		}
@@ -95,11 +95,11 @@ func (c *Committee) fit(height int64) {
 }
 
 // rotate gives one member's seat to a candidate, when all seats are taken.
-func (c *Committee) rotate(height int64) {
+func (c *Committee) rotate(height, now int64) {
 	if c.seated() != c.Terms.Seats {
 		return
 	}
-	next := c.longest(false, c.waits(height))
+	next := c.longest(false, c.waits(now))
 	if next == nil {
 		return
 	}
@@ -107,18 +107,14 @@ func (c *Committee) rotate(height int64) {
 	next.sit(height)
 }
 
-// waits says of whom a seat may be given to: candidates who have shown, within
-// two epochs, that they follow the chain. The very first members need not.
-func (c *Committee) waits(height int64) func(*Candidate) bool {
-	founding := c.seated() == 0 && c.Epoch == 0
-	since := height - max(2*c.Terms.Epoch, readyFor)
+// waits says whom a seat may be given to: candidates who have shown lately that
+// they follow the chain. The very first members need not.
+func (c *Committee) waits(now int64) func(*Candidate) bool {
+	founding := c.Blocks == 0 && c.Epoch == 0
 	return func(o *Candidate) bool {
-		return !o.Seated && (founding || o.Ready > 0 && o.Ready >= since)
+		return !o.Seated && (founding || o.Ready > now-ReadyFor)
 	}
 }
-
-// readyFor is how many blocks a candidate's word counts at least.
-const readyFor = 50
 
 // longest finds who has sat or waited longest among those that fit. Among equals
 // the order of admission decides, turned by the epoch so that nobody is always

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"signalbox.dev/signalbox/committee"
 	"signalbox.dev/signalbox/flow"
 )
 
@@ -30,6 +31,9 @@ type Genesis struct {
 	RequireGrants   bool             `json:"require_grants"`             // refuse whoever is neither and has no batch grant (R6.3); false: rules alone decide
 	HoldDeadline    int64            `json:"hold_deadline"`              // seconds that a held submission waits for an officer, then it is refused; 0: 86400
 	SecondOfficer   []Kind           `json:"second_officer,omitempty"`   // kinds of order that two officers must sign
+
+	Nodes     []NodeSeat      `json:"nodes,omitempty"`    // of the chain, in the order of their admission; none: one validator, for ever
+	Committee committee.Terms `json:"committee,omitzero"` // with Nodes: how many sit, and how seats rotate
 }
 
 // Defaults of Genesis.
@@ -96,6 +100,9 @@ func (g Genesis) admit() (*Rules, error) {
 		return nil, err
 	}
 	if err := g.validateOfficers(); err != nil {
+		return nil, err
+	}
+	if err := g.validateNodes(); err != nil {
 		return nil, err
 	}
 	if len(g.Bundle) == 0 {
@@ -214,6 +221,9 @@ func Init(s State, g Genesis) error {
 		}
 	}
 	if err := g.initOfficers(s); err != nil {
+		return err
+	}
+	if err := g.initNodes(s); err != nil {
 		return err
 	}
 	for _, e := range g.Lists {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"signalbox.dev/signalbox/committee"
 	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/flow"
 )
@@ -20,6 +21,9 @@ var bulky = []string{"list_full", "grants_full", "rules_scheduled"}
 func (w *world) nextBlock(height int64) error {
 	if w.contract == nil {
 		return nil
+	}
+	if _, err := contract.TurnCommittee(w.state, w.height, w.now, nil, nil); err != nil {
+		return err
 	}
 	w.height = height
 	changed, err := contract.Due(w.state, w.height, w.now)
@@ -70,6 +74,15 @@ func (w *world) givenOffice(words []string) error {
 		w.genesis.HoldDeadline, err = number(a.words[0])
 	case "list":
 		w.genesis.ListDefinitions = append(w.genesis.ListDefinitions, a.definition(a.words[0]))
+	case "node": // N1 votes WEIGHT
+		weight, err := number(a.words[2])
+		w.genesis.Identities = append(w.genesis.Identities, identity(contract.RoleNode, a.words[0]))
+		w.genesis.Nodes = append(w.genesis.Nodes, nodeSeat(a.words[0], weight))
+		return err
+	case "committee": // SEATS, epoch N
+		seats, err := number(a.words[0])
+		w.genesis.Committee = committee.Terms{Seats: int(seats), Epoch: a.int("epoch")}
+		return err
 	case "second": // officer for "KIND ..."
 		for _, k := range strings.Fields(words[3]) {
 			w.genesis.SecondOfficer = append(w.genesis.SecondOfficer, contract.Kind(k))
@@ -87,7 +100,7 @@ type arguments struct {
 
 var argumentNames = []string{
 	"reason", "second", "number", "expires", "basis", "why", "from", "to", "until", "time", "height", "steps",
-	"quota", "more", "key", "zh", "en", "text", "status", "with-key-of", "licence",
+	"quota", "more", "key", "zh", "en", "text", "status", "with-key-of", "licence", "weight", "epoch", "keys-of",
 }
 
 func (w *world) arguments(words []string) (arguments, error) {
@@ -257,8 +270,50 @@ func (w *world) body(kind contract.Kind, a arguments) (any, error) {
 			p.Second = append(p.Second, contract.Kind(k))
 		}
 		return p, nil
+	case contract.NodeAdmit:
+		n := nodeSeat(first, a.int("weight"))
+		if other, ok := a.values["keys-of"]; ok {
+			n = nodeSeat(other, n.Weight)
+			n.ID = first
+		}
+		return n, nil
+	case contract.NodeRemove:
+		return contract.NodeRef{ID: first}, nil
+	case contract.CommitteeSet:
+		n, err := number(first)
+		return committee.Terms{Seats: int(n), Epoch: a.int("epoch")}, err
 	}
 	return first, nil
+}
+
+// nodeSeat gives a node keys that follow from its name.
+func nodeSeat(id string, weight int64) contract.NodeSeat {
+	vote, network := flow.SumHash([]byte("vote "+id)), flow.SumHash([]byte("network "+id))
+	return contract.NodeSeat{ID: id, Vote: vote[:], Network: network.String()[:40], Weight: weight}
+}
+
+// thenCommittee checks who sits: "is N1 N2"; and who may connect: "admits N1",
+// "turns away N1".
+func (w *world) thenCommittee(words []string) error {
+	switch words[0] {
+	case "admits", "turns":
+		against, known, err := contract.AgainstConnecting(w.state, nodeSeat(words[len(words)-1], 0).Network, w.now)
+		if admitted := known && len(against) == 0; err != nil || admitted != (words[0] == "admits") {
+			return fmt.Errorf("known %t, against it %v, error %v", known, against, err)
+		}
+		return nil
+	}
+	c, err := contract.CommitteeOf(w.state)
+	var sitting []string
+	for _, o := range c.Candidates {
+		if o.Seated {
+			sitting = append(sitting, o.ID)
+		}
+	}
+	if got, want := strings.Join(sitting, " "), strings.Join(words[1:], " "); err != nil || got != want {
+		return fmt.Errorf("the committee is %q, error %v", got, err)
+	}
+	return nil
 }
 
 // identity reads ROLE ID and what follows.

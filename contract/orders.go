@@ -48,6 +48,9 @@ const (
 	RulesRollback  Kind = "rules.rollback"  // Rollback
 	RulesCancel    Kind = "rules.cancel"    // Cancellation
 	PolicySet      Kind = "policy.set"      // Policy
+	NodeAdmit      Kind = "node.admit"      // NodeSeat
+	NodeRemove     Kind = "node.remove"     // NodeRef
+	CommitteeSet   Kind = "committee.set"   // committee.Terms
 )
 
 // Kinds lists every kind of order.
@@ -58,6 +61,7 @@ func Kinds() []Kind {
 		StandingSet, GrantIssue, GrantRenew, GrantRevoke,
 		Freeze, Unfreeze, Stop, Resume, HoldDecide,
 		RulesPublish, RulesRollback, RulesCancel, PolicySet,
+		NodeAdmit, NodeRemove, CommitteeSet,
 	}
 }
 

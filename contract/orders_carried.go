@@ -112,6 +112,12 @@ func (p *proceeding) carryOut() error {
 		return with(p, (*proceeding).cancelRules)
 	case PolicySet:
 		return with(p, (*proceeding).setPolicy)
+	case NodeAdmit:
+		return with(p, (*proceeding).admitNode)
+	case NodeRemove:
+		return with(p, (*proceeding).removeNode)
+	case CommitteeSet:
+		return with(p, (*proceeding).setTerms)
 	default:
 		return refuseOrder("order_kind", string(p.order.Kind))
 	}
@@ -184,8 +190,10 @@ func (p *proceeding) setStatus(c StatusChange) error {
 		return refuseOrder("identity_final")
 	case errors.Is(err, ErrStatus):
 		return refuseOrder("identity_status")
+	case err != nil:
+		return err
 	}
-	return err
+	return p.nodeStatus(c.ID, c.Status)
 }
 
 // Validate says what is wrong with c, naming the field.

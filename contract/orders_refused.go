@@ -61,6 +61,11 @@ var orderTexts = map[string]orderText{
 	"rules_unknown":   {text{"没有该规则版本或待生效的发布", "there is no such version, or none of that order waits to take force"}, text{"请核对版本号或指令编号", "check the version or the order's number"}},
 	"rules_scheduled": {text{"待生效的规则已达上限（%[1]d 个）", "%[1]d bundles wait to take force, as many as can"}, text{"请先取消其中之一", "cancel one of them first"}},
 
+	"node_identity":  {text{"节点身份不能参与：%[1]s", "the node's identity can't take part: %[2]s"}, text{"请先准入并激活角色为 node 的身份", "admit and activate an identity of role node first"}},
+	"node_unknown":   {text{"没有该节点", "there is no such node"}, text{"请核对标识", "check the id"}},
+	"committee_last": {text{"最后一名委员不能离席，否则监管链将停止", "the last member can't leave, or the chain would stand still"}, text{"请先让另一节点入席", "give another node a seat first"}},
+	"committee_none": {text{"该监管链在创世时没有委员会", "this chain began without a committee"}, text{"请以含有节点的创世文件建立监管链", "found a chain whose genesis names nodes"}},
+
 	"policy_second": {text{"设置会签要求的指令须由两名监管人员签发", "a policy that asks for second officers must be signed by two"}, text{"请另一名监管人员会签，以证明有两名监管人员", "let another officer sign it too, which shows that there are two"}},
 }
 

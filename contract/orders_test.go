@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"signalbox.dev/signalbox/committee"
 	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/flow"
 )
@@ -21,6 +22,11 @@ func officeGenesis() contract.Genesis {
 	g := townGenesis()
 	g.Identities = append(g.Identities, identity(contract.RoleOfficer, "O1"), identity(contract.RoleOfficer, "O2"))
 	g.HoldDeadline = 6 * 3600
+	g.Committee = committee.Terms{Seats: 2, Epoch: 3}
+	for _, id := range []string{"N1", "N2"} {
+		g.Identities = append(g.Identities, identity(contract.RoleNode, id))
+		g.Nodes = append(g.Nodes, nodeSeat(id, 1))
+	}
 	return g
 }
 
@@ -71,7 +77,7 @@ func (x *side) do(t *testing.T, at contract.Block, r *contract.Request, o *contr
 // resolved once, and a batch grant serves no more than its quota (R6.3, R9.6).
 func TestOrdersDeterminism(t *testing.T) {
 	seen := map[string]int{}
-	for seed := range uint64(6) {
+	for seed := range uint64(8) {
 		rng := rand.New(rand.NewPCG(seed, 2))
 		g := officeGenesis()
 		g.RequireGrants = seed%2 == 0
@@ -143,7 +149,7 @@ func (w *office) step(t *testing.T, s contract.State, n int) (*contract.Request,
 	if err != nil {
 		t.Fatal(err)
 	}
-	kind := pick(w.rng, append(contract.Kinds(), contract.HoldDecide, contract.HoldDecide, contract.HoldDecide, contract.HoldDecide)...)
+	kind := pick(w.rng, append(contract.Kinds(), slices.Repeat([]contract.Kind{contract.HoldDecide}, 8)...)...)
 	o := order(t, last+1, kind, w.body(kind))
 	o.Officer = pick(w.rng, "O1", "O1", "O1", "O2")
 	o.Expires = morning + w.now + pick[int64](w.rng, 600, 600, 600, 600, 600, 600, 600, 0)
@@ -193,6 +199,12 @@ func (w *office) body(kind contract.Kind) any {
 		return contract.Rollback{Version: 1}
 	case contract.PolicySet:
 		return contract.Policy{Second: pick(w.rng, nil, []contract.Kind{contract.Freeze})}
+	case contract.NodeAdmit:
+		return nodeSeat(pick(w.rng, "N1", "N2", "N3"), pick[int64](w.rng, 0, 1, 5))
+	case contract.NodeRemove:
+		return contract.NodeRef{ID: pick(w.rng, "N1", "N2")}
+	case contract.CommitteeSet:
+		return committee.Terms{Seats: 1 + w.rng.IntN(3), Epoch: 2}
 	default:
 		return contract.Cancellation{Order: 1}
 	}

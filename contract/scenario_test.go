@@ -134,7 +134,9 @@ func (w *world) given(sentence string) error {
 	case "block": // HEIGHT
 		height, err := number(words[1])
 		return errors.Join(err, w.nextBlock(height))
-	case "standing", "grant", "grants", "deadline", "list", "second":
+	case "ready": // N1
+		return contract.NoteReady(w.state, words[1], w.now)
+	case "standing", "grant", "grants", "deadline", "list", "second", "node", "committee":
 		return w.givenOffice(words)
 	case "platform", "reviewer", "producer", "officer", "originator":
 		return w.givenIdentity(contract.Role(words[0]), words[1], words[2:])

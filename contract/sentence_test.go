@@ -244,6 +244,8 @@ func (w *world) then(sentence string) error {
 	switch words[0] {
 	case "granted", "refused", "held":
 		return w.thenVerdict(words)
+	case "committee":
+		return w.thenCommittee(words[1:])
 	case "order", "entry", "hold", "grant":
 		return w.thenOffice(words)
 	case "flow":

@@ -57,6 +57,9 @@ type State interface {
 //	order/<number>                  OrderRecord, an officer's order that was carried out
 //	orders                          uint64, orders carried out
 //	policy                          Policy: which kinds of order need a second officer
+//	committee                       committee.Committee: who validates, and who may
+//	node/<id>                       NodeSeat: the keys of a node's identity
+//	network/<network id>            string, the identity of the node that others know by it; empty: no more
 func paramsKey() []byte                  { return []byte("params") }
 func identityKey(id string) []byte       { return []byte("identity/" + id) }
 func keyKey(k flow.KeyID) []byte         { return []byte("key/" + k.String()) }
@@ -80,6 +83,9 @@ func holdsKey() []byte                   { return []byte("holds") }
 func orderKey(n uint64) []byte           { return []byte("order/" + ordinal(n)) }
 func ordersKey() []byte                  { return []byte("orders") }
 func policyKey() []byte                  { return []byte("policy") }
+func committeeKey() []byte               { return []byte("committee") }
+func nodeKey(id string) []byte           { return []byte("node/" + id) }
+func networkKey(id string) []byte        { return []byte("network/" + id) }
 
 func automaticKey(rule, id string) []byte { return []byte("automatic/" + rule + "/" + id) }
 func automaticGrantKey(n uint64) []byte   { return []byte("automatic-grant/" + ordinal(n)) }
