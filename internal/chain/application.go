@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -22,6 +23,7 @@ type application struct {
 	db    comet.KV
 	log   *slog.Logger
 	cache *verified
+	clock func() time.Time // for advice alone; what counts is the block's time
 	// settled is called with every transaction of a block after the block is durable and its checkpoint signed, or when it left the mempool.
 	settled func([]result)
 	// resolved is called with held submissions that got a decision, after their
@@ -50,7 +52,7 @@ type result struct {
 }
 
 func newApplication(db comet.KV, log *slog.Logger) (*application, error) {
-	a := &application{db: db, log: log, cache: newVerified()}
+	a := &application{db: db, log: log, cache: newVerified(), clock: time.Now}
 	raw, err := db.Get([]byte(metaName))
 	if err != nil || raw == nil {
 		return a, err
@@ -157,6 +159,13 @@ func (a *application) check(raw []byte) error {
 	a.mu.Lock()
 	t := a.trust
 	a.mu.Unlock()
+	if tx.Kind == KindReady {
+		var body Ready
+		if err := parseBody(tx, &body); err != nil {
+			return refuse(codeMalformed, "%w", err)
+		}
+		return t.readiness(readState{a.db}, tx, body, a.clock().Unix())
+	}
 	if err := t.checkSignature(a.cache, TxHash(raw), tx); err != nil || tx.Kind != KindDecide {
 		return err
 	}
@@ -206,6 +215,13 @@ func (a *application) Finalize(in comet.Block) (comet.Outcome, error) {
 			a.done[i].err = no
 		}
 	}
+	out := comet.Outcome{Results: results}
+	if len(in.Txs) > 0 {
+		var err error
+		if out.Validators, err = b.turn(); err != nil {
+			return comet.Outcome{}, fmt.Errorf("ending block %d: %w", in.Height, err)
+		}
+	}
 	root, err := b.root(b.size)
 	if err != nil {
 		return comet.Outcome{}, err
@@ -213,7 +229,8 @@ func (a *application) Finalize(in comet.Block) (comet.Outcome, error) {
 	digest := b.digest(a.at.Digest)
 	a.block, a.root = b, root
 	a.next = meta{Height: in.Height, Size: b.size, Digest: digest, AppHash: appHash(b.size, root, digest)}
-	return comet.Outcome{Results: results, AppHash: a.next.AppHash}, nil
+	out.AppHash = a.next.AppHash
+	return out, nil
 }
 
 // newBlock begins the execution of a block; mu must be held, or nothing else run.
@@ -221,6 +238,7 @@ func (a *application) newBlock(in comet.Block) *block {
 	return &block{
 		overlay: newOverlay(a.db), height: in.Height, now: in.Time.Unix(), size: a.at.Size,
 		trust: a.trust, rules: a.rules, cache: a.cache, watch: a.watch,
+		voted: voted(in.Voted),
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"signalbox.dev/signalbox/contract"
+	"signalbox.dev/signalbox/envelope"
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/comet"
 )
@@ -23,6 +24,7 @@ type Config struct {
 	Signers []note.Signer    // the authority's log keys; none on an observer
 	Clock   func() time.Time // of proposals, which decisions are dated by; nil: time.Now
 	Logger  *slog.Logger     // nil: discard
+	Network *Network         // nil: the node is alone
 }
 
 // Validate says what is missing.
@@ -35,6 +37,9 @@ func (c Config) Validate() error {
 			return fmt.Errorf("supervision chain: log key is named %s, the chain %s", s.Name(), c.Genesis.Contract.Chain)
 		}
 	}
+	if n := c.Network; n != nil && (n.ID == "" || n.Random == nil || n.Key.Public().Use() != envelope.Signing) {
+		return errors.New("supervision chain: network: the node's identity, its signing key or randomness is missing")
+	}
 	return c.Genesis.Validate(c.Begun)
 }
 
@@ -45,6 +50,7 @@ type Chain struct {
 	app         *application
 	checkpoints checkpoints
 	id          string
+	cfg         Config
 
 	waiting     comet.Waiters[flow.Hash, result]
 	resolutions chan struct{}
@@ -58,6 +64,13 @@ func Open(cfg Config) (*Chain, error) {
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	seats, err := founders(cfg.Genesis.Contract)
+	if err != nil {
+		return nil, fmt.Errorf("supervision chain: %w", err)
 	}
 	state, err := cfg.Genesis.Encode()
 	if err != nil {
@@ -73,12 +86,14 @@ func Open(cfg Config) (*Chain, error) {
 		return nil, err
 	}
 	c := &Chain{
-		db: db, app: app, id: cfg.Genesis.Contract.Chain, ready: make(chan struct{}), resolutions: make(chan struct{}, 1),
+		db: db, app: app, cfg: cfg, id: cfg.Genesis.Contract.Chain, ready: make(chan struct{}), resolutions: make(chan struct{}, 1),
 		checkpoints: checkpoints{db: db, origin: cfg.Genesis.Contract.Chain, signers: cfg.Signers},
 	}
+	app.clock = cfg.Clock
 	app.signed, app.settled, app.resolved = c.checkpoints.sign, c.settled, c.announce
 	c.node, err = comet.New(comet.Config{
-		Dir: filepath.Join(cfg.Dir, "node"), ChainID: c.id, Genesis: state, GenesisTime: cfg.Begun,
+		Dir: nodeDir(cfg.Dir), ChainID: c.id, Genesis: state, GenesisTime: cfg.Begun,
+		Validators: seats, Network: c.network(cfg.Network),
 		App: app, Logger: cfg.Logger, Now: cfg.Clock, MaxTxBytes: MaxTx,
 	})
 	if err != nil {
@@ -99,11 +114,25 @@ func (c *Chain) Run(ctx context.Context) error {
 		return fmt.Errorf("starting the supervision chain: %w", err)
 	}
 	close(c.ready)
+	if c.cfg.Network != nil {
+		watching, stop := context.WithCancel(ctx)
+		watched := make(chan struct{})
+		go func() {
+			defer close(watched)
+			c.attend(watching)
+		}()
+		defer func() { <-watched }()
+		defer stop()
+	}
 	if err := c.node.Run(ctx); err != nil {
 		return fmt.Errorf("running the supervision chain: %w", err)
 	}
 	return nil
 }
+
+func nodeDir(dir string) string { return filepath.Join(dir, "node") }
+
+func (c *Chain) now() time.Time { return c.cfg.Clock() }
 
 // Close releases a node that was opened and is not to run.
 func (c *Chain) Close() error { return errors.Join(c.node.Close(), c.db.Close()) }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"signalbox.dev/signalbox/committee"
 	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/receipt"
@@ -22,6 +23,8 @@ type block struct {
 	trust  trust
 	rules  *contract.Contract
 	cache  *verified
+	voted  []committee.Voted                            // of the block before
+	before []committee.Seat                             // who votes at the block's beginning
 	watch  func(contract.State, contract.Request) error // sees what is about to be decided; nil for nobody
 
 	outcome  contract.OrderOutcome // of the order executed last
@@ -36,6 +39,9 @@ func (b *block) at(tx flow.Hash) contract.Block {
 // begin does what is due before a block's first transaction: bundles take force
 // (R6.1), holds whose deadline has passed are refused (R9.6).
 func (b *block) begin() error {
+	if err := b.begun(); err != nil {
+		return err
+	}
 	state := contractState{b.overlay}
 	due, err := contract.Due(state, b.height, b.now)
 	if err != nil {
@@ -60,6 +66,9 @@ func (b *block) execute(slot int, raw []byte) error {
 	tx, err := parseTransaction(raw)
 	if err != nil {
 		return refuse(codeMalformed, "%w", err)
+	}
+	if tx.Kind == KindReady {
+		return b.ready(tx)
 	}
 	if err := b.trust.checkSignature(b.cache, hash, tx); err != nil {
 		return err

@@ -18,15 +18,17 @@ const (
 	KindAnchor Kind = 2 // notes where granted records stand on business chains
 	KindOrder  Kind = 3 // an officer's order (R9.6)
 	KindTick   Kind = 4 // lets deadlines and times come where nothing else happens
+	KindReady  Kind = 5 // a candidate for a seat follows the chain (R8.1)
 )
 
-// Transaction is what the authority puts on its chain. Body is kept as signed.
+// Transaction is what the authority puts on its chain, or, of KindReady, a node.
+// Body is kept as signed.
 type Transaction struct {
 	_ struct{} `cbor:",toarray"`
 
 	Kind      Kind
-	Body      []byte // encoded Decide, Anchors, SignedOrder or Tick
-	Signature []byte // by the authority's signing key, over signingInput
+	Body      []byte // encoded Decide, Anchors, SignedOrder, Tick or Ready
+	Signature []byte // by the authority's signing key, or the node's, over signingInput
 }
 
 // Decide is the body of KindDecide: the submission as received and the facts

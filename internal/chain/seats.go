@@ -1,0 +1,234 @@
+package chain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"signalbox.dev/signalbox/committee"
+	"signalbox.dev/signalbox/contract"
+	"signalbox.dev/signalbox/envelope"
+	"signalbox.dev/signalbox/internal/comet"
+)
+
+// Network makes a node one of several (R8.1). Who the others are stands on the
+// chain; here is how to reach some of them.
+type Network struct {
+	ID     string              // the node's identity on the chain, of role node
+	Key    envelope.PrivateKey // the identity's signing key
+	Random io.Reader
+	Listen string       // host:port to take other nodes' connections at
+	Peers  []comet.Peer // nodes to keep connected to
+}
+
+// Ready is the body of KindReady: a candidate's word that it follows the chain,
+// signed with the key of its identity.
+type Ready struct {
+	_ struct{} `cbor:",toarray"`
+
+	ID     string
+	Height int64 // that it has come to; makes each one another transaction
+}
+
+// founders are the validators that genesis begins with.
+func founders(g contract.Genesis) ([]comet.Validator, error) {
+	seats, err := g.Founders()
+	if err != nil {
+		return nil, err
+	}
+	return validators(seats), nil
+}
+
+func validators(seats []committee.Seat) []comet.Validator {
+	var all []comet.Validator
+	for _, s := range seats {
+		all = append(all, comet.Validator{Key: s.Key, Power: s.Power})
+	}
+	return all
+}
+
+// begun keeps who votes at a block's beginning.
+func (b *block) begun() error {
+	c, err := contract.CommitteeOf(contractState{b.overlay})
+	if err != nil {
+		return err
+	}
+	b.before = c.Powers()
+	return nil
+}
+
+// turn ends a block for the committee.
+func (b *block) turn() ([]comet.Validator, error) {
+	moved, err := contract.TurnCommittee(contractState{b.overlay}, b.height, b.now, b.voted, b.before)
+	if err != nil {
+		return nil, fmt.Errorf("turning the committee: %w", err)
+	}
+	return validators(moved), nil
+}
+
+func voted(all []comet.Voted) []committee.Voted {
+	out := make([]committee.Voted, len(all))
+	for i, v := range all {
+		out[i] = committee.Voted{Address: v.Address, Signed: v.Signed}
+	}
+	return out
+}
+
+// readyEvery is how old a candidate's word is before it gives it anew, in
+// seconds: often enough that it never grows too old to count.
+const readyEvery = committee.ReadyFor / 3
+
+// readiness judges a candidate's word: of a node that waits, with the right key,
+// and not sooner than needed.
+func (t trust) readiness(s contract.State, tx Transaction, r Ready, now int64) error {
+	c, err := contract.CommitteeOf(s)
+	if err != nil {
+		return err
+	}
+	o, ok := candidate(c, r.ID)
+	if !ok {
+		return refuse(codeSender, "%q is no candidate of chain %s", r.ID, t.chain)
+	}
+	if o.Seated || o.Ready > now-readyEvery/2 {
+		return refuse(codeKnown, "candidate %s is known to be there", r.ID)
+	}
+	id, ok, err := contract.IdentityOf(s, r.ID)
+	if err != nil {
+		return fmt.Errorf("reading identity: %w", err)
+	}
+	if !ok || len(id.SPKI) == 0 {
+		return refuse(codeSender, "node %s has no key of its own", r.ID)
+	}
+	key, err := envelope.ParsePublicKey(t.suite.Name(), envelope.Signing, id.SPKI)
+	if err != nil {
+		return refuse(codeSender, "key of node %s: %w", r.ID, err)
+	}
+	if err := t.suite.Verify(key, signingInput(t.chain, tx.Kind, tx.Body), tx.Signature); err != nil {
+		return refuse(codeSignature, "not signed by node %s", r.ID)
+	}
+	return nil
+}
+
+func candidate(c committee.Committee, id string) (committee.Candidate, bool) {
+	for _, o := range c.Candidates {
+		if o.ID == id {
+			return o, true
+		}
+	}
+	return committee.Candidate{}, false
+}
+
+// ready notes a candidate's word.
+func (b *block) ready(tx Transaction) error {
+	var body Ready
+	if err := parseBody(tx, &body); err != nil {
+		return refuse(codeMalformed, "%w", err)
+	}
+	if err := b.trust.readiness(contractState{b.overlay}, tx, body, b.now); err != nil {
+		return err
+	}
+	return contract.NoteReady(contractState{b.overlay}, body.ID, b.now)
+}
+
+// network joins the node to the others; nil for one that is alone.
+func (c *Chain) network(n *Network) *comet.Network {
+	if n == nil {
+		return nil
+	}
+	return &comet.Network{Listen: n.Listen, Peers: n.Peers, Admit: c.admits}
+}
+
+// admits says whether a node may be connected (R7.1): what the chain knows of it
+// counts. Of one that it does not know, this node may only be behind: it is
+// admitted when the operator has named it as a peer.
+func (c *Chain) admits(id string) error {
+	against, known, err := contract.AgainstConnecting(c.State(), id, c.now().Unix())
+	switch {
+	case err != nil:
+		return err
+	case len(against) > 0:
+		return errors.New(against[0].En)
+	case known:
+		return nil
+	}
+	for _, p := range c.cfg.Network.Peers {
+		if strings.EqualFold(p.ID, id) {
+			return nil
+		}
+	}
+	return errors.New("the chain knows no such node")
+}
+
+// lookEvery is how often a node looks whom it is connected to, and whether it is
+// to give its word.
+const lookEvery = 500 * time.Millisecond
+
+// attend ends connections to nodes that may not be connected any more, and gives
+// this node's word while it waits for a seat and others have something to do.
+func (c *Chain) attend(ctx context.Context) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	var busy int64 // the log's size when the word was given last
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, id := range c.node.Connected() {
+			if err := c.admits(id); err != nil {
+				c.cfg.Logger.Warn("a node is disconnected", "node", id, "reason", err)
+				c.node.Disconnect(id)
+			}
+		}
+		if size := c.Size(); size != busy && c.giveWord(ctx) {
+			busy = size
+		}
+	}
+}
+
+// giveWord says that it need not be given again before the log grows.
+func (c *Chain) giveWord(ctx context.Context) bool {
+	n := c.cfg.Network
+	at := c.app.position()
+	body := Ready{ID: n.ID, Height: at.Height}
+	s, now := c.State(), c.now().Unix()
+	board, err := contract.CommitteeOf(s)
+	if err != nil {
+		return false
+	}
+	if o, ok := candidate(board, n.ID); !ok || o.Seated || o.Ready > now-readyEvery {
+		return false
+	}
+	suite, err := envelope.ByName(c.cfg.Genesis.Contract.Suite)
+	if err != nil {
+		return false
+	}
+	tx, err := Compose(c.id, KindReady, body, suite, n.Key, n.Random)
+	if err != nil {
+		c.cfg.Logger.Error("giving this node's word", "error", err)
+		return false
+	}
+	if err := c.Submit(ctx, tx); err != nil && ctx.Err() == nil {
+		c.cfg.Logger.Debug("giving this node's word", "error", err)
+		return false
+	}
+	return true
+}
+
+// Committee is who validates now and who waits.
+func (c *Chain) Committee() (committee.Committee, error) { return contract.CommitteeOf(c.State()) }
+
+// Connected are the network ids of the nodes that this one is connected to.
+func (c *Chain) Connected() []string { return c.node.Connected() }
+
+// AppHash binds the log and the state that this node has come to.
+func (c *Chain) AppHash() []byte { return slices.Clone(c.app.position().AppHash) }
+
+// MakeKeys draws the keys of a new node in the directory that its chain will
+// have, or reads those that it has, and gives their public halves.
+func MakeKeys(dir string) (comet.Keys, error) { return comet.MakeKeys(nodeDir(dir)) }
