@@ -8,7 +8,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"signalbox.dev/signalbox/envelope"
 	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/link"
 )
 
 // sealedSize is what a prescription takes, sealed, in bytes.
@@ -18,14 +20,28 @@ const sealedSize = 1500
 // to the platform (R10.2), with 1 or 256 of them under way.
 func BenchmarkRoundTrip(b *testing.B) {
 	for _, inFlight := range []int{1, 256} {
-		b.Run(fmt.Sprintf("in-flight=%d", inFlight), func(b *testing.B) { roundTrips(b, inFlight) })
+		b.Run(fmt.Sprintf("in-flight=%d", inFlight), func(b *testing.B) {
+			d := directory(b, start(b, NodeConfig{}))
+			roundTrips(b, d, d, inFlight)
+		})
 	}
 }
 
-func roundTrips(b *testing.B, inFlight int) {
-	d := directory(b, start(b, NodeConfig{}))
+// BenchmarkRemoteRoundTrip is the same with authority and platform elsewhere,
+// over TLS 1.3 on loopback.
+func BenchmarkRemoteRoundTrip(b *testing.B) {
+	p := newParties(b, envelope.GM())
+	n := p.node(b, NodeConfig{})
+	authority := p.settled(b, n)
+	platform := sidesOf(b, p.remote(b, n, link.RolePlatform, north))
+	for _, inFlight := range []int{1, 256} {
+		b.Run(fmt.Sprintf("in-flight=%d", inFlight), func(b *testing.B) { roundTrips(b, authority, platform, inFlight) })
+	}
+}
+
+func roundTrips(b *testing.B, authority, d *Directory, inFlight int) {
 	var waiting sync.Map // submission id -> chan struct{}
-	background(b, func(ctx context.Context) error { return grantAll(ctx, d.Authority()) })
+	background(b, func(ctx context.Context) error { return grantAll(ctx, authority.Authority()) })
 	background(b, func(ctx context.Context) error {
 		return d.Platform(north).Decisions(ctx, func(_ context.Context, one flow.Decision) error {
 			if done, found := waiting.LoadAndDelete(one.ID); found {

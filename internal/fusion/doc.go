@@ -25,6 +25,20 @@
 // Both read through the same reader (reader.go), which has a lane for each
 // platform (lane.go), and says for each message what becomes of it (outcome.go).
 //
+// # Parties elsewhere
+//
+// A Node with an address to listen at has a door (door.go): TLS 1.3, a transport
+// certificate of the authority's CA, and the authority's newest signed list of
+// admissions (admissions.go), which closes open links too (R7.1). A platform
+// publishes its own submissions and anchors, the authority decisions; each hears
+// its own inbox and nothing else. Neither reaches JetStream itself: they ask the
+// node's relay (relay.go), because the server lets any address be named for an
+// answer. A Remote (remote.go) is a party's end of the link, and stands in a
+// Directory where a Node would: it dials for ever, calls give ErrUnreachable at
+// once while the node is away, and readers wait.
+//
+// A reader that dies with messages in hand delays them by Redeliver.
+//
 // The operator's powers are in powers.go (pause, resume, drain), quarantine.go
 // (list, release, discard) and health.go (backlog and age).
 //
