@@ -27,9 +27,6 @@ const (
 	LedgerPutting   = "signalbox_ledger_puts_in_hand"
 	LedgerFollowing = "signalbox_ledger_followers"
 	LedgerStrangers = "signalbox_ledger_strangers_total"
-
-	Findings = "signalbox_reconciler_findings"
-	Mended   = "signalbox_reconciler_mended_total"
 )
 
 // Metric is a figure's place in the vocabulary.
@@ -64,8 +61,6 @@ func platform() []Metric {
 		{Name: OutboxSteps, Role: role, Labels: []string{"state"}, En: "Steps in the outbox by state: pending, held, granted.", Zh: "发件箱中各状态的环节数。", Look: "pending or granted grows without falling"},
 		{Name: OutboxOldest, Role: role, Labels: []string{"state"}, En: "Age of the oldest step in that state, in seconds; 0 where there is none.", Zh: "该状态下最早环节的等待秒数，没有则为 0。", Look: "pending or granted over 60"},
 		{Name: OutboxUnanchored, Role: role, En: "Records on the business chain whose place was not reported to the supervision chain yet.", Zh: "已上业务链但尚未向监管链报告位置的记录数。", Look: "grows without falling"},
-		{Name: Findings, Role: role, Labels: []string{"kind"}, En: "What the reconciler found different now, by kind.", Zh: "对账程序当前发现的不一致，按种类。", Look: "over 0 after a pass"},
-		{Name: Mended, Role: role, Labels: []string{"kind"}, Counter: true, En: "What the reconciler mended, by kind.", Zh: "对账程序已修复的不一致，按种类。"},
 	}
 }
 

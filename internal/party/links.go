@@ -51,6 +51,15 @@ func (n Nodes) Layers() []Layer {
 	return out
 }
 
+// Up says of each link whether it stands, by the node's name.
+func (n Nodes) Up() map[string]func() bool {
+	out := map[string]func() bool{}
+	for i, r := range n.remotes {
+		out[n.names[i]] = func() bool { return r.Connected() == nil }
+	}
+	return out
+}
+
 // Unready says to which node there is no link.
 func (n Nodes) Unready() string {
 	for i, r := range n.remotes {

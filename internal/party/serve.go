@@ -74,19 +74,8 @@ func (p *Process) Serve(ctx context.Context, s Serving) error {
 
 // watched makes the operators' listener, nil where none is asked for.
 func (p *Process) watched(ctx context.Context, s Serving, up *atomic.Bool) (*ops.Server, error) {
-	if s.Ops.Listen == "" {
-		return nil, nil
-	}
-	registry := ops.NewRegistry(s.Version)
-	if len(p.Sources) > 0 {
-		if err := registry.Register(ops.Collect(p.Sources...)); err != nil {
-			return nil, err
-		}
-	}
-	return ops.New(ops.Config{
-		Listen: s.Ops.Listen, Registry: registry, Logger: s.Logger.With("part", "ops"),
-		Ready: func() (bool, string) { return p.ready(ctx, up.Load()) },
-	})
+	ready := func() (bool, string) { return p.ready(ctx, up.Load()) }
+	return s.Ops.Server(s.Version, ready, s.Logger.With("part", "ops"), p.Sources...)
 }
 
 func (p *Process) ready(ctx context.Context, up bool) (bool, string) {

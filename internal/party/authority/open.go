@@ -10,6 +10,7 @@ import (
 	role "signalbox.dev/signalbox/internal/authority"
 	"signalbox.dev/signalbox/internal/fusion"
 	"signalbox.dev/signalbox/internal/link"
+	"signalbox.dev/signalbox/internal/ops"
 	"signalbox.dev/signalbox/internal/party"
 	"signalbox.dev/signalbox/profile"
 	"signalbox.dev/signalbox/profile/prescription"
@@ -50,7 +51,8 @@ func Open(c *Config, clock func() time.Time, log *slog.Logger) (*party.Process, 
 	}
 	return &party.Process{
 		Role: "authority", Layers: p.Layers(), Unready: nodes.Unready,
-		Close: func() error { return nil }, // the chain closes itself when it has run
+		Sources: []ops.Source{Figures(p.Chain), ops.Links(nodes.Up())},
+		Close:   func() error { return nil }, // the chain closes itself when it has run
 	}, nil
 }
 

@@ -6,6 +6,7 @@ import (
 
 	role "signalbox.dev/signalbox/internal/fusion"
 	"signalbox.dev/signalbox/internal/link"
+	"signalbox.dev/signalbox/internal/ops"
 	"signalbox.dev/signalbox/internal/party"
 )
 
@@ -30,7 +31,7 @@ func Open(c *Config, clock func() time.Time, log *slog.Logger) (*party.Process, 
 		return nil, err
 	}
 	return &party.Process{
-		Role: "fusion", Layers: p.Layers(), Close: func() error { return nil },
+		Role: "fusion", Layers: p.Layers(), Sources: []ops.Source{Figures(p.Node)}, Close: func() error { return nil },
 		Listening: func() map[string]string { return map[string]string{"fusion": p.Node.Addr()} },
 	}, nil
 }

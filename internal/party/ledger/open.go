@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/ops"
 	"signalbox.dev/signalbox/internal/party"
 	"signalbox.dev/signalbox/ledger/remote"
 )
@@ -50,7 +51,7 @@ func Open(c *Config, clock func() time.Time, log *slog.Logger) (*party.Process, 
 	l := party.NewListener("ledger server", c.Listen, s.Run)
 	return &party.Process{
 		Role: "ledger", Close: p.Close, Listening: func() map[string]string { return map[string]string{"ledger": l.Addr()} },
-		Layers: append(p.Layers(), l.Layer()),
+		Layers: append(p.Layers(), l.Layer()), Sources: []ops.Source{Figures(p.Ledger, s)},
 	}, nil
 }
 

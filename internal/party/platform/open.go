@@ -15,6 +15,7 @@ import (
 	"signalbox.dev/signalbox/internal/api"
 	"signalbox.dev/signalbox/internal/fusion"
 	"signalbox.dev/signalbox/internal/link"
+	"signalbox.dev/signalbox/internal/ops"
 	"signalbox.dev/signalbox/internal/party"
 	"signalbox.dev/signalbox/internal/party/trial"
 	"signalbox.dev/signalbox/internal/platform/outbox"
@@ -57,6 +58,8 @@ func Open(ctx context.Context, c *Config, version string, clock func() time.Time
 	if err != nil {
 		return nil, errors.Join(err, p.Close(), chain.Close())
 	}
+	up := nodes.Up()
+	up["business chain"] = chain.Reachable
 	l := party.NewListener("api", c.API.Listen, server.Run)
 	return &party.Process{
 		Role: "platform", Layers: append(append(nodes.Layers(), p.Layers()...), l.Layer()),
@@ -67,6 +70,7 @@ func Open(ctx context.Context, c *Config, version string, clock func() time.Time
 			return "no link to the business chain"
 		},
 		Close:     func() error { return errors.Join(p.Close(), chain.Close()) },
+		Sources:   []ops.Source{Figures(p.Platform), ops.Links(up)},
 		Listening: func() map[string]string { return map[string]string{"api": l.Addr()} },
 	}, nil
 }
