@@ -58,7 +58,7 @@ var law = map[string]rule{
 	"internal/chain":           {allow: with(pure, "internal/comet", "internal/fault")},
 	"internal/fusion":          {allow: with(pure, "internal/link")},
 	"internal/link":            {allow: pure},
-	"internal/chain/chaintest": {allow: with(pure, "internal/chain", "contracts")},
+	"internal/chain/chaintest": {allow: with(pure, "internal/chain", "internal/comet", "contracts")},
 	"internal/authority":       {allow: with(pure, "internal/link", "internal/fusion", "internal/chain", "internal/fault")},
 	"internal/socket":          {allow: nil},
 	"internal/operator":        {allow: []string{"flow", "internal/fusion", "internal/socket"}},
