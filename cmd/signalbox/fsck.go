@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -10,25 +11,37 @@ import (
 )
 
 type fsckCommand struct {
-	Data string `help:"The data directory. It must not be in use." required:"" type:"existingdir" placeholder:"DIR"`
-	JSON bool   `help:"Print one JSON object."`
+	Data      string   `help:"The data directory of an all-in-one. It must not be in use." required:"" xor:"what" type:"existingdir" placeholder:"DIR"`
+	Authority string   `help:"The folder of an authority that runs apart. It must not be in use." required:"" xor:"what" type:"existingdir" placeholder:"DIR"`
+	Ledger    []string `help:"With --authority: the folder of a business chain; may be repeated, one for each network." type:"existingdir" placeholder:"DIR"`
+	JSON      bool     `help:"Print one JSON object."`
 }
 
 // Help implements kong's HelpProvider.
 func (fsckCommand) Help() string {
 	return "Re-executes both chains from their first block, checks the log against every signed checkpoint, every business record " +
 		"against its decision and the other way round. Changes nothing. Exits with 1 when anything is inconsistent.\n\n" +
-		"Example:\n  signalbox fsck --data ./data"
+		"Examples:\n  signalbox fsck --data ./data\n  signalbox fsck --authority authority --ledger ledger-1 --ledger ledger-2"
 }
 
 // Run checks and prints.
 func (c *fsckCommand) Run(a *app) error {
-	found, err := system.Fsck(a.ctx, c.Data, time.Now(), func(what string) {
+	if len(c.Ledger) > 0 && c.Authority == "" {
+		return errors.New(a.say.of("--ledger goes with --authority", "--ledger 须与 --authority 同用"))
+	}
+	say := func(what string) {
 		if !c.JSON {
 			zh := map[string]string{"supervision chain": "监管链", "business chain": "业务链"}[what]
 			fmt.Fprintln(a.stderr, a.say.of("checking the "+what+" …", "正在检查"+zh+" …"))
 		}
-	})
+	}
+	var found system.Checked
+	var err error
+	if c.Authority != "" {
+		found, err = system.FsckApart(a.ctx, c.Authority, c.Ledger, time.Now(), say)
+	} else {
+		found, err = system.Fsck(a.ctx, c.Data, time.Now(), say)
+	}
 	if err != nil {
 		return err
 	}

@@ -5,11 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"signalbox.dev/signalbox/internal/audit"
 	"signalbox.dev/signalbox/internal/chain"
 	"signalbox.dev/signalbox/internal/comet"
+	"signalbox.dev/signalbox/internal/party"
+	"signalbox.dev/signalbox/internal/party/authority"
+	ledgerparty "signalbox.dev/signalbox/internal/party/ledger"
 	"signalbox.dev/signalbox/ledger"
 	"signalbox.dev/signalbox/ledger/embedded"
 	"signalbox.dev/signalbox/receipt"
@@ -33,7 +37,48 @@ func Fsck(ctx context.Context, dir string, now time.Time, say func(string)) (Che
 		return Checked{}, err
 	}
 	l := dataDir(dir)
-	text, err := os.ReadFile(l.published())
+	return check(ctx, chains{l.published(), s.Chain, l.chain(), []business{{s.Network, l.ledger()}}}, now, say)
+}
+
+// FsckApart is Fsck for parties that run apart: the authority's folder, and those
+// of the business chains, one for each network. Decisions of networks whose
+// business chain is not among them are re-executed and compared with nothing.
+func FsckApart(ctx context.Context, authorityDir string, ledgers []string, now time.Time, say func(string)) (Checked, error) {
+	dir := party.Dir(authorityDir)
+	trust, err := authority.ReadTrust(dir)
+	if err != nil {
+		return Checked{}, err
+	}
+	c := chains{authority.LogKeysFile(dir), trust.Chain, authority.ChainDir(dir), nil}
+	for _, l := range ledgers {
+		d := party.Dir(l)
+		g, err := ledgerparty.ReadGenesis(d)
+		if err != nil {
+			return Checked{}, err
+		}
+		if slices.ContainsFunc(c.business, func(b business) bool { return b.network == g.Network }) {
+			return Checked{}, fmt.Errorf("%s is a second business chain of network %s", l, g.Network)
+		}
+		c.business = append(c.business, business{g.Network, ledgerparty.ChainDir(d)})
+	}
+	return check(ctx, c, now, say)
+}
+
+// chains are what is checked.
+type chains struct {
+	published string // file of the authority's log keys
+	id        string // the supervision chain's
+	dir       string // of its node
+	business  []business
+}
+
+type business struct {
+	network string
+	dir     string // of the chain's node
+}
+
+func check(ctx context.Context, c chains, now time.Time, say func(string)) (Checked, error) {
+	text, err := os.ReadFile(c.published)
 	if err != nil {
 		return Checked{}, fmt.Errorf("reading the authority's keys: %w", err)
 	}
@@ -41,37 +86,58 @@ func Fsck(ctx context.Context, dir string, now time.Time, say func(string)) (Che
 	if err != nil {
 		return Checked{}, err
 	}
-	var out Checked
-	a := audit.New(keys, s.Chain, s.Network, now)
+	var audits []*audit.Audit
+	for _, b := range c.business {
+		audits = append(audits, audit.New(keys, c.id, b.network, now))
+	}
+	out := Checked{Report: audit.Report{Inconsistencies: []string{}}}
 	say("supervision chain")
-	supervision, err := chain.Replay(ctx, l.chain(), keys, func(d chain.Decided) error {
-		a.Decision(d.Leaf, d.Anchor)
+	supervision, err := chain.Replay(ctx, c.dir, keys, func(d chain.Decided) error {
+		out.Decisions++
+		for _, a := range audits {
+			a.Decision(d.Leaf, d.Anchor)
+		}
 		return nil
 	})
 	if errors.Is(err, os.ErrNotExist) {
-		out.Report = a.Report()
 		return out, nil // founded and never run
 	}
 	if err != nil {
 		return Checked{}, err
 	}
-	say("business chain")
-	business, err := embedded.Replay(ctx, l.ledger(), func(r ledger.Stored, _ time.Time) error {
+	out.SupervisionBlocks, out.Checkpoints = supervision.Blocks, supervision.Checkpoints
+	out.Inconsistencies = append(out.Inconsistencies, supervision.Problems...)
+	for i, b := range c.business {
+		say("business chain")
+		if err := out.business(ctx, b, audits[i]); err != nil {
+			return Checked{}, err
+		}
+	}
+	return out, nil
+}
+
+// business replays one business chain and adds what its audit finds.
+func (c *Checked) business(ctx context.Context, b business, a *audit.Audit) error {
+	replayed, err := embedded.Replay(ctx, b.dir, func(r ledger.Stored, _ time.Time) error {
 		a.Record(r)
 		return nil
 	})
-	problems := business.Differences
+	problems := replayed.Differences
 	switch {
 	case ctx.Err() != nil, errors.Is(err, comet.ErrInUse):
-		return Checked{}, err
+		return err
 	case err != nil:
 		problems = append(problems, "business chain: "+err.Error())
 	}
-	out.SupervisionBlocks, out.BusinessBlocks, out.Checkpoints = supervision.Blocks, business.Blocks, supervision.Checkpoints
-	out.Report = a.Report()
-	out.Inconsistencies = append(append(supervision.Problems, problems...), out.Inconsistencies...)
-	if out.Inconsistencies == nil {
-		out.Inconsistencies = []string{}
+	c.BusinessBlocks += replayed.Blocks
+	r := a.Report()
+	c.Records += r.Records
+	c.Receipts += r.Receipts
+	c.Anchored += r.Anchored
+	c.Unfinished += r.Unfinished
+	c.Lapsed += r.Lapsed
+	for _, p := range append(problems, r.Inconsistencies...) {
+		c.Inconsistencies = append(c.Inconsistencies, b.network+": "+p)
 	}
-	return out, nil
+	return nil
 }

@@ -183,6 +183,9 @@ func ReadTrust(dir party.Dir) (party.Trust, error) {
 // TrustFile is where that is.
 func TrustFile(dir party.Dir) string { return dir.Path(trustFile) }
 
+// LogKeysFile is where its log keys are, for everyone who checks receipts.
+func LogKeysFile(dir party.Dir) string { return dir.Path(logKeysFile) }
+
 // ReadRequest reads a request file and checks its proofs of possession.
 func ReadRequest(file string) (envelope.Request, error) {
 	data, err := os.ReadFile(file)
