@@ -1,6 +1,8 @@
 // Package party is what the wirings of the four roles share: sections of their
-// configurations (sections.go), key files under a passphrase (keys.go), and
-// layers that start one upon the other and stop from the top (layers.go).
+// configurations (sections.go), folders and key files under a passphrase
+// (files.go, keys.go), how an applicant asks and what it is given (applicant.go,
+// admission.go), links to fusion nodes (links.go), layers that start one upon the
+// other and stop from the top (layers.go), and a role as a process (serve.go).
 //
 // The packages below it each wire one party as a process of its own (R7.2, R7.3):
 // authority, fusion, platform, ledger. `signalbox up` puts the same four together

@@ -70,8 +70,8 @@ func rules() Section {
 func admission() Section {
 	return Section{ID: "R7", Title: "Admission and identity", Source: "e2", Rows: []Row{
 		{ID: "R7.1", State: Partial, Note: "certificates, status of every identity from the next decision on, links closed by the authority's list of admissions; links between the chain's own nodes are to come", Text: "Whoever reaches the supervision chain or submits to it has an identity with a certificate that the authority signed. To suspend or revoke one takes effect at once."},
-		{ID: "R7.2", State: Partial, Note: "separate chains, keys and directories; separate processes are to come", Text: "The two chains share nothing: not network, not keys, not storage. The fusion node is their one meeting point."},
-		{ID: "R7.3", State: Partial, Note: "separate keys and key files; one process plays all parties", Text: "Each private key stays with its owner, and the authority has none but its own. There is no central store of keys."},
+		{ID: "R7.2", State: Done, Text: "The two chains share nothing: not network, not keys, not storage. The fusion node is their one meeting point."},
+		{ID: "R7.3", State: Done, Text: "Each private key stays with its owner, and the authority has none but its own. There is no central store of keys."},
 	}}
 }
 

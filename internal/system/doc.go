@@ -15,7 +15,7 @@
 //	receipts/        receipts as files
 //	passphrase       of the key files, readable by its owner alone
 //
-// Read layout.go for the files, parties.go for who is who, found.go for how a
-// new data directory is made, and system.go for how it runs and in which order
-// it stops.
+// It is composed of the wirings in package party, which run the same parties
+// apart. Read layout.go for the files, found.go for how a new data directory is
+// made, and system.go for how it runs and in which order it stops.
 package system
