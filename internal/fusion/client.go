@@ -43,7 +43,8 @@ const (
 )
 
 const (
-	jsNext = "$JS.API.CONSUMER.MSG.NEXT."
+	jsAPI  = "$JS.API"
+	jsNext = ".CONSUMER.MSG.NEXT." // after jsAPI, or the domain's
 	jsAck  = "$JS.ACK."
 )
 
@@ -52,7 +53,8 @@ type client struct {
 	party
 	conn    *nats.Conn
 	js      jetstream.JetStream
-	relayed bool // it reaches the streams by the node's relay alone
+	api     string // JetStream's, to which jsNext belongs
+	relayed bool   // it reaches the streams by the node's relay alone
 
 	mu       sync.Mutex // guards watching
 	watching map[*watcher]struct{}
@@ -70,7 +72,7 @@ var ErrDenied = errors.New("the fusion node denies this to the party that asks")
 // connect makes a client; it is connected when it returns unless options say
 // that it may be so later.
 func connect(p party, url string, relayed bool, log *slog.Logger, options ...nats.Option) (*client, error) {
-	c := &client{party: p, relayed: relayed, watching: map[*watcher]struct{}{}}
+	c := &client{party: p, api: jsAPI, relayed: relayed, watching: map[*watcher]struct{}{}}
 	conn, err := nats.Connect(url, append([]nats.Option{
 		nats.Name(p.String()),
 		nats.CustomInboxPrefix(p.inbox()),
@@ -92,14 +94,26 @@ func connect(p party, url string, relayed bool, log *slog.Logger, options ...nat
 	if err != nil {
 		return nil, fmt.Errorf("connecting %s: %w", p, err)
 	}
-	js, err := jetstream.New(conn, jetstream.WithDefaultTimeout(ackWait),
-		jetstream.WithPublishAsyncMaxPending(maxPending), jetstream.WithPublishAsyncTimeout(ackWait))
-	if err != nil {
+	c.conn = conn
+	if c.js, err = jetstream.New(conn, jsOptions()...); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("connecting %s: %w", p, err)
 	}
-	c.conn, c.js = conn, js
 	return c, nil
+}
+
+func jsOptions() []jetstream.JetStreamOpt {
+	return []jetstream.JetStreamOpt{
+		jetstream.WithDefaultTimeout(ackWait),
+		jetstream.WithPublishAsyncMaxPending(maxPending), jetstream.WithPublishAsyncTimeout(ackWait),
+	}
+}
+
+// inDomain turns a new client to the streams of another server's domain.
+func (c *client) inDomain(domain string) (err error) {
+	c.api = "$JS." + domain + ".API"
+	c.js, err = jetstream.NewWithDomain(c.conn, domain, jsOptions()...)
+	return err
 }
 
 // watch makes fail be called when the node denies a publish to subject, or when
@@ -195,7 +209,7 @@ func (c *client) explain(ctx context.Context, err error) error {
 // requests is where the client asks for a consumer's messages.
 func (c *client) requests(stream, consumer string) string {
 	if !c.relayed {
-		return jsNext + stream + "." + consumer
+		return c.api + jsNext + stream + "." + consumer
 	}
 	return prefixPull + "." + c.token() + "." + stream + "." + consumer
 }

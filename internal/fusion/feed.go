@@ -12,8 +12,10 @@ import (
 )
 
 const (
-	// requestLife is how long the node holds a feed's request for messages.
-	requestLife = 30 * time.Second
+	// requestLife is how long the node holds a feed's request for messages. One
+	// that got lost, with the server of a cluster that held it, is missed no
+	// sooner.
+	requestLife = 5 * time.Second
 	// mendEvery is how often a feed looks whether its request is still good.
 	mendEvery = time.Second
 )

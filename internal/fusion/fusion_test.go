@@ -77,6 +77,14 @@ func (r *running) stop(t testing.TB) {
 	}
 }
 
+// readyIn is how long a node may take to start: a cluster elects leaders first.
+func readyIn(cfg NodeConfig) time.Duration {
+	if cfg.External != nil {
+		return 6 * waitLong
+	}
+	return waitLong
+}
+
 // start runs a node; fields of cfg that are not set get values for tests.
 func start(t testing.TB, cfg NodeConfig) *running {
 	t.Helper()
@@ -105,7 +113,7 @@ func start(t testing.TB, cfg NodeConfig) *running {
 	case err := <-r.done:
 		r.done <- nil
 		t.Fatalf("node does not start: %v", err)
-	case <-time.After(waitLong):
+	case <-time.After(readyIn(cfg)):
 		t.Fatal("node is not ready")
 	}
 	return r

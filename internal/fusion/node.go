@@ -43,6 +43,8 @@ type NodeConfig struct {
 	Identity link.Identity // needed to listen: a transport certificate for role node and this name
 	Trust    Trust         // needed to listen: whose list of admissions counts
 
+	External *External // the cluster that keeps the streams; nil: the node's own disk
+
 	Logger      *slog.Logger  // nil: no log
 	Redeliver   time.Duration // how long a taken message may stay without any sign of life before it is given out again, as when its taker was killed; 6 s
 	MaxWaiting  int           // messages that may wait on one route (of submissions: in each step) and direction; 65,536
@@ -68,6 +70,11 @@ func (c NodeConfig) Validate() error {
 		return errors.New("redeliver, max waiting, decision age, rate, tries: not below zero")
 	case c.MaxBytes != 0 && c.MaxBytes < minBytes:
 		return fmt.Errorf("max bytes: want at least %d, or 0 for the default", minBytes)
+	}
+	if c.External != nil {
+		if err := c.External.Validate(); err != nil {
+			return err
+		}
 	}
 	return c.validateDoor()
 }
@@ -105,6 +112,13 @@ func (c NodeConfig) withDefaults() NodeConfig {
 	}
 	if c.DecisionAge == 0 {
 		c.DecisionAge = defaultDecisionAge
+	}
+	if c.External != nil {
+		e := *c.External
+		if e.Replicas == 0 {
+			e.Replicas = defaultReplicas
+		}
+		c.External = &e
 	}
 	if c.Tries == 0 {
 		c.Tries = defaultTries

@@ -210,7 +210,7 @@ const (
 	pausedFor = 100 * 365 * 24 * time.Hour
 	// resumeIn lets a pause run out instead of taking it away: server v2.15.2
 	// wakes a consumer for the first and forgets to for the second, and what
-	// waits would go on waiting for the next request, up to 30 s.
+	// waits would go on waiting for the next request.
 	resumeIn = 250 * time.Millisecond
 )
 

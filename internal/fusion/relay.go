@@ -95,7 +95,7 @@ func (r *relay) pull(what string, m *nats.Msg) {
 		r.drop("request for messages", m)
 		return
 	}
-	r.send(&nats.Msg{Subject: jsNext + what, Reply: m.Reply, Data: data})
+	r.send(&nats.Msg{Subject: r.link.api + jsNext + what, Reply: m.Reply, Data: data})
 }
 
 // ack answers for a message that the party took. Nothing comes back.

@@ -56,6 +56,11 @@ func startServer(cfg NodeConfig, d *door, log *slog.Logger) (*server.Server, err
 		MaxPayload:             maxPayload,
 		DisableJetStreamBanner: true,
 	}
+	if cfg.External != nil {
+		if err := cfg.External.configure(options); err != nil {
+			return nil, err
+		}
+	}
 	if err := d.configure(options); err != nil {
 		return nil, err
 	}
@@ -108,10 +113,7 @@ func (n *Node) open(ctx context.Context, srv *server.Server) error {
 			return err
 		}
 	}
-	if err := layOut(ctx, n.authority.js, n.cfg); err != nil {
-		return err
-	}
-	if err := n.applyPowers(ctx); err != nil {
+	if err := n.layOut(ctx); err != nil {
 		return err
 	}
 	for p, l := range n.gates {
@@ -124,11 +126,15 @@ func (n *Node) open(ctx context.Context, srv *server.Server) error {
 
 // connect gives a client of its own to each side, so that none waits behind another's messages.
 func (n *Node) connect(srv *server.Server, p party) (*client, error) {
-	return connect(p, "", false, n.log,
+	c, err := connect(p, "", false, n.log,
 		nats.InProcessServer(srv),
 		nats.Token(n.door.secret),
 		nats.ReconnectWait(reconnectWait),
 	)
+	if err == nil && n.cfg.External != nil {
+		err = c.inDomain(n.cfg.External.Domain)
+	}
+	return c, err
 }
 
 // closeLinks flushes and closes what open connected.

@@ -138,10 +138,18 @@ func layOut(ctx context.Context, js jetstream.JetStream, cfg NodeConfig) error {
 	return nil
 }
 
+func (c NodeConfig) replicas() int {
+	if c.External == nil {
+		return 1
+	}
+	return c.External.Replicas
+}
+
 func streams(platform string, cfg NodeConfig) []jetstream.StreamConfig {
 	queue := func(kind, subject string, full jetstream.DiscardPolicy) jetstream.StreamConfig {
 		return jetstream.StreamConfig{
 			Name:                 streamOf(kind, platform),
+			Replicas:             cfg.replicas(),
 			Subjects:             []string{subject},
 			Storage:              jetstream.FileStorage,
 			Retention:            jetstream.WorkQueuePolicy, // a message leaves when it is acknowledged
