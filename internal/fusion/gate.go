@@ -98,7 +98,7 @@ func (g *gate) look(m *nats.Msg) (kept, id string, no []byte) {
 	}
 	if g.bound != nil {
 		if wait := g.wait(time.Now()); wait > 0 {
-			return "", "", refusal(codeRate, wait.String())
+			return "", "", refusal(codeRate, max(wait, waitRate).String())
 		}
 	}
 	if len(m.Data) > flow.MaxMessage {

@@ -38,8 +38,9 @@ func (r *Refused) Unwrap() error { return r.Reason }
 
 // How long a refused sender is asked to wait, where nothing better is known.
 const (
-	waitFull     = 2 * time.Second  // full streams empty at the authority's pace
-	waitDraining = 30 * time.Second // an operator ends a drain
+	waitFull     = 2 * time.Second        // full streams empty at the authority's pace
+	waitRate     = 250 * time.Millisecond // at least: many may be waiting for the next message's turn
+	waitDraining = 30 * time.Second       // an operator ends a drain
 )
 
 // Codes of the gate's own answers, far from those of JetStream, beside which

@@ -319,7 +319,8 @@ func TestFullStreamIsBusy(t *testing.T) {
 		}
 	}
 	extra := submissionOf(t, north, rx, room, 100)
-	if err := d.Platform(north).Submit(t.Context(), extra); !errors.Is(err, ErrBusy) {
+	var refused *Refused
+	if err := d.Platform(north).Submit(t.Context(), extra); !errors.Is(err, ErrBusy) || !errors.As(err, &refused) || refused.RetryAfter <= 0 {
 		t.Errorf("submitting to a full route: %v", err)
 	}
 	if err := d.Platform(north).Anchor(t.Context(), rx, []flow.Anchor{{BusinessTx: "more"}}); !errors.Is(err, ErrBusy) {
