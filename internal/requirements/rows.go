@@ -62,14 +62,14 @@ func rules() Section {
 	return Section{ID: "R6", Title: "Rules and lists", Source: "c4, e4", Rows: []Row{
 		{ID: "R6.1", State: Done, Text: "The authority publishes rule contracts anew while everything runs: no restart, no upgrade of a business chain. Each has an address and a version, applications keep track of both, and a decision names those that made it."},
 		{ID: "R6.2", State: Partial, Note: "officers' orders change lists for the very next decision; the console is to come", Text: "The authority changes lists from its console at any moment, and the next decision goes by the change."},
-		{ID: "R6.3", State: Done, Note: "grants are issued by officers; automatic issue by rule is to come", Text: "Institutions on the allow list (白名单) are authorised in full; for those on the deny list (黑名单) an officer decides every step; all others use batch grants (批量授权码), which serve many submissions within their time."},
+		{ID: "R6.3", State: Done, Text: "Institutions on the allow list (白名单) are authorised in full; for those on the deny list (黑名单) an officer decides every step; all others use batch grants (批量授权码), which serve many submissions within their time."},
 		{ID: "R6.4", State: Done, Text: "**+** A new version can be tried on flows of the past, and can run beside the one in force without effect, before it takes over."},
 	}}
 }
 
 func admission() Section {
 	return Section{ID: "R7", Title: "Admission and identity", Source: "e2", Rows: []Row{
-		{ID: "R7.1", State: Partial, Note: "certificates, status of every identity from the next decision on, links closed by the authority's list of admissions; links between the chain's own nodes are to come", Text: "Whoever reaches the supervision chain or submits to it has an identity with a certificate that the authority signed. To suspend or revoke one takes effect at once."},
+		{ID: "R7.1", State: Partial, Note: "certificates, status of every identity from the next decision on, links closed by the authority's list of admissions, the chain's nodes by what it holds of them; running these as processes is to come", Text: "Whoever reaches the supervision chain or submits to it has an identity with a certificate that the authority signed. To suspend or revoke one takes effect at once."},
 		{ID: "R7.2", State: Done, Text: "The two chains share nothing: not network, not keys, not storage. The fusion node is their one meeting point."},
 		{ID: "R7.3", State: Done, Text: "Each private key stays with its owner, and the authority has none but its own. There is no central store of keys."},
 	}}
@@ -77,7 +77,7 @@ func admission() Section {
 
 func chains() Section {
 	return Section{ID: "R8", Title: "Chains and cryptography", Source: "e2, e4", Rows: []Row{
-		{ID: "R8.1", State: Partial, Note: "SM2 signatures, one validator; the committee is to come", Text: "The supervision chain is a consortium chain on SM2 cryptography. A committee that rotates agrees on blocks (the source names rPBFT, and FISCO BCOS as a chain that has it), and only the authority's nodes produce them."},
+		{ID: "R8.1", State: Partial, Note: "SM2 signatures, a committee whose seats rotate in turn; nodes as processes of their own and SM2 lines from members are to come", Text: "The supervision chain is a consortium chain on SM2 cryptography. A committee that rotates agrees on blocks (the source names rPBFT, and FISCO BCOS as a chain that has it), and only the authority's nodes produce them."},
 		{ID: "R8.2", State: Partial, Note: "the port and an embedded chain; Ethereum, Fabric and FISCO BCOS are to come", Text: "The business chain may be any of several kinds (the source names Ethereum, FISCO BCOS and Fabric). Its data structures, consensus, encryption, production of blocks and access control are its own affair and can be configured."},
 		{ID: "R8.3", State: Done, Text: "There are two suites of algorithms: SM2, SM3 and SM4; RSA, SHA-256 and AES."},
 		{ID: "R8.4", State: Done, Text: "Supervision chain, platform, business chain and each producer have key pairs of their own, private and separate."},
