@@ -1,11 +1,9 @@
 package authority
 
 import (
-	"fmt"
 	"log/slog"
 	"time"
 
-	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/envelope"
 	role "signalbox.dev/signalbox/internal/authority"
 	"signalbox.dev/signalbox/internal/fusion"
@@ -107,16 +105,5 @@ func reach(nodes []Node, own link.Identity, log *slog.Logger, admit func(link.Pe
 // admitsNode says whether a fusion node is one that the chain holds as active,
 // and its certificate not older than the one that it was admitted with (R7.1).
 func (p *Party) admitsNode(node link.Peer) error {
-	i, known, err := contract.IdentityOf(p.Chain.State(), node.ID)
-	switch {
-	case err != nil:
-		return err
-	case !known || i.Role != contract.RoleNode:
-		return fmt.Errorf("%w: no fusion node %s is admitted", link.ErrPeer, node.ID)
-	case i.Status != contract.Active:
-		return fmt.Errorf("%w: fusion node %s is %s", link.ErrPeer, node.ID, i.Status)
-	case node.NotBefore.Unix() < i.NotBefore:
-		return fmt.Errorf("%w: fusion node %s shows a certificate of before its renewal", link.ErrPeer, node.ID)
-	}
-	return nil
+	return role.CheckNode(p.Chain, node, p.parts.Clock())
 }
