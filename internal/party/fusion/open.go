@@ -26,6 +26,7 @@ func Open(c *Config, clock func() time.Time, log *slog.Logger) (*party.Process, 
 		Listen: c.Listen, Identity: a.Identity, Trust: role.Trust{Chain: a.Trust.Chain, Authority: authority},
 		Logger: log.With("part", "fusion node"), Redeliver: c.Redeliver, MaxWaiting: c.MaxWaiting,
 		MaxBytes: int64(c.MaxBytes), DecisionAge: c.DecisionAge, Rate: float64(c.Rate), Tries: c.Tries,
+		External: c.External.cluster(),
 	})
 	if err != nil {
 		return nil, err
