@@ -123,7 +123,7 @@ func (p *player) play(ctx context.Context, records []input) error {
 			return err
 		}
 	}
-	return watch.anchored(ctx, open)
+	return watch.anchored(ctx, open, p.system.Chain)
 }
 
 // playing is a flow on its way.

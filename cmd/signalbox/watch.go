@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/chain"
 	"signalbox.dev/signalbox/internal/platform"
 	"signalbox.dev/signalbox/internal/platform/event"
 	"signalbox.dev/signalbox/internal/platform/outbox"
@@ -69,8 +70,9 @@ const (
 	anchorPoll = 50 * time.Millisecond
 )
 
-// anchored waits until the authority was told of every record.
-func (w *watch) anchored(ctx context.Context, open []*playing) error {
+// anchored waits until the platform has told of every record, and the
+// supervision chain, which hears of it through the fusion node, lacks none.
+func (w *watch) anchored(ctx context.Context, open []*playing, c *chain.Chain) error {
 	ctx, stop := context.WithTimeoutCause(ctx, anchorWait, fmt.Errorf("anchors did not arrive within %s", anchorWait))
 	defer stop()
 	for _, f := range open {
@@ -89,7 +91,17 @@ func (w *watch) anchored(ctx context.Context, open []*playing) error {
 			}
 		}
 	}
-	return nil
+	for {
+		missing, err := c.Unanchored(0, 1)
+		if err != nil || len(missing) == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(anchorPoll):
+		}
+	}
 }
 
 func allAnchored(v platform.FlowView) bool {
