@@ -94,6 +94,19 @@ func parseKey(line string) (note.Verifier, string, error) {
 	return v, "sm2", nil
 }
 
+// publicPart gives the public key of a vkey line that was read, without name and kind.
+func publicPart(vkey string) (string, error) {
+	parts := strings.SplitN(vkey, "+", 3)
+	raw, err := base64.StdEncoding.DecodeString(parts[len(parts)-1])
+	if err != nil || len(raw) == 0 {
+		return "", errors.New("key is not base64")
+	}
+	if raw[0] == typeEscape {
+		return strings.TrimPrefix(string(raw[1:]), sm2Name), nil
+	}
+	return string(raw[1:]), nil
+}
+
 // sm2KeyHash is the signed note's key id: SHA-256(name || LF || type || key), first four bytes.
 func sm2KeyHash(name string, spki []byte) uint32 {
 	h := sha256.New()

@@ -25,7 +25,11 @@ type Proven struct {
 	Index     int64     // of the leaf in the log, from 0
 	Size      int64     // of the log at the checkpoint
 	Root      tlog.Hash // of the log at that size
-	Signers   []string  // kinds of the valid signature lines: "ed25519", "sm2"
+	Signers   []string  // kinds of the log's valid signature lines: "ed25519", "sm2"
+
+	// What follows is known only to who verified by a Policy that names them.
+	Witnesses []Cosigned // that cosigned the checkpoint, by name
+	Members   []string   // of the committee that signed it, by name
 }
 
 // New composes a receipt from a leaf's bytes, its index, its inclusion proof
@@ -51,9 +55,14 @@ func SignCheckpoint(origin string, size int64, root tlog.Hash, signers ...note.S
 
 // Checkpoint is a verified tree head.
 type Checkpoint struct {
+	Origin  string // the log
 	Size    int64
 	Root    tlog.Hash
-	Signers []string // kinds of the valid signature lines
+	Signers []string // kinds of the log's valid signature lines
+
+	// What follows is known only to who verified by a Policy that names them.
+	Witnesses []Cosigned // that cosigned it, by name
+	Members   []string   // of the committee that signed it, by name
 }
 
 // VerifyCheckpoint checks a signed checkpoint of the log named origin. For every
@@ -67,7 +76,7 @@ func VerifyCheckpoint(signed []byte, keys Keys, origin string) (Checkpoint, erro
 	if !strictLines(signed) {
 		return Checkpoint{}, fmt.Errorf("%w: checkpoint: a signature line is not canonical base64", ErrReceipt)
 	}
-	c := Checkpoint{}
+	c := Checkpoint{Origin: origin}
 	have := map[string]bool{}
 	for _, s := range n.Sigs {
 		kind := keys.kinds[slot(s.Name, s.Hash)]
@@ -125,11 +134,16 @@ func parseTree(text, origin string) (int64, tlog.Hash, error) {
 // inclusion under its root, and that the leaf is of this log. What the leaf
 // permits is for Admits or the caller to judge.
 func Verify(file []byte, keys Keys, origin string) (Proven, error) {
+	return verify(file, func(signed []byte) (Checkpoint, error) { return VerifyCheckpoint(signed, keys, origin) })
+}
+
+// verify checks a receipt whose checkpoint is for head to judge.
+func verify(file []byte, head func(signed []byte) (Checkpoint, error)) (Proven, error) {
 	p, err := parse(file)
 	if err != nil {
 		return Proven{}, err
 	}
-	cp, err := VerifyCheckpoint(p.Checkpoint, keys, origin)
+	cp, err := head(p.Checkpoint)
 	if err != nil {
 		return Proven{}, err
 	}
@@ -147,10 +161,13 @@ func Verify(file []byte, keys Keys, origin string) (Proven, error) {
 	if err != nil {
 		return Proven{}, fmt.Errorf("%w: %w", ErrReceipt, err)
 	}
-	if leaf.Chain != origin {
-		return Proven{}, fmt.Errorf("%w: leaf names another supervision chain than %s", ErrReceipt, origin)
+	if leaf.Chain != cp.Origin {
+		return Proven{}, fmt.Errorf("%w: leaf names another supervision chain than %s", ErrReceipt, cp.Origin)
 	}
-	return Proven{Leaf: leaf, LeafBytes: p.ExtraData, Index: int64(p.Index), Size: cp.Size, Root: cp.Root, Signers: cp.Signers}, nil
+	return Proven{
+		Leaf: leaf, LeafBytes: p.ExtraData, Index: int64(p.Index), Size: cp.Size, Root: cp.Root, Signers: cp.Signers,
+		Witnesses: cp.Witnesses, Members: cp.Members,
+	}, nil
 }
 
 // Claimed reads the leaf that a receipt claims to prove and checks nothing of the

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -12,7 +13,8 @@ import (
 )
 
 type verifyCommand struct {
-	Keys     string   `help:"File with the authority's public keys, a vkey line each." required:"" type:"existingfile" placeholder:"DIR/authority.pub"`
+	Keys     string   `help:"File with the authority's public keys, a vkey line each. Not needed with a policy that names the log." type:"existingfile" placeholder:"DIR/authority.pub"`
+	Policy   string   `help:"File that says which witnesses must have cosigned besides (c2sp.org/tlog-policy)." type:"existingfile" placeholder:"FILE"`
 	JSON     bool     `help:"Print one JSON object a line."`
 	Receipts []string `arg:"" help:"Receipt files (.tlog-proof)." name:"receipt"`
 }
@@ -20,7 +22,11 @@ type verifyCommand struct {
 // Help implements kong's HelpProvider.
 func (verifyCommand) Help() string {
 	return "Works offline and reads nothing but the files named. Exits with 1 when any receipt does not hold.\n\n" +
-		"Example:\n  signalbox verify --keys data/authority.pub data/receipts/*.tlog-proof"
+		"By the authority's keys alone, a receipt proves what the authority has said. That it says the same to everybody is proven by " +
+		"witnesses: a policy names them, and how many must have cosigned. docs/witness.md has examples.\n\n" +
+		"Examples:\n  signalbox verify --keys data/authority.pub data/receipts/*.tlog-proof\n" +
+		"  signalbox verify --policy court.policy data/receipts/*.tlog-proof\n" +
+		"  signalbox verify --keys data/authority.pub --policy witnesses.policy --json receipt.tlog-proof"
 }
 
 // verified is what --json prints of a receipt.
@@ -33,6 +39,9 @@ type verified struct {
 	Size            int64        `json:"size"`
 	Root            string       `json:"root,omitempty"`
 	Signers         []string     `json:"signers,omitempty"`
+	Witnesses       []cosigned   `json:"witnesses,omitempty"`
+	Members         []string     `json:"members,omitempty"`
+	Policy          string       `json:"policy,omitempty"` // who must have signed beside the log
 	Network         string       `json:"network,omitempty"`
 	Platform        string       `json:"platform,omitempty"`
 	Step            flow.Step    `json:"step,omitempty"`
@@ -51,19 +60,21 @@ type verified struct {
 	proven          receipt.Proven
 }
 
+// cosigned is a witness whose line is valid.
+type cosigned struct {
+	Name string    `json:"name"`
+	At   time.Time `json:"at"`
+}
+
 // Run checks every receipt, also after one that does not hold.
 func (c *verifyCommand) Run(a *app) error {
-	text, err := os.ReadFile(c.Keys)
-	if err != nil {
-		return fmt.Errorf("reading keys: %w", err)
-	}
-	keys, err := receipt.ParseKeys(string(text))
+	judge, err := c.judge()
 	if err != nil {
 		return err
 	}
 	failed := 0
 	for _, name := range c.Receipts {
-		v := verifyFile(name, keys)
+		v := judge.file(name)
 		if !v.Valid {
 			failed++
 		}
@@ -77,11 +88,52 @@ func (c *verifyCommand) Run(a *app) error {
 	return nil
 }
 
-func verifyFile(name string, keys receipt.Keys) verified {
-	v := verified{File: name}
+// judge is what receipts are verified by.
+type judge struct {
+	needs  string // of witnesses, in the policy's words; empty without a policy
+	verify func(file []byte) (receipt.Proven, error)
+}
+
+func (c *verifyCommand) judge() (judge, error) {
+	var keys receipt.Keys
+	if c.Keys != "" {
+		text, err := os.ReadFile(c.Keys)
+		if err != nil {
+			return judge{}, fmt.Errorf("reading keys: %w", err)
+		}
+		if keys, err = receipt.ParseKeys(string(text)); err != nil {
+			return judge{}, err
+		}
+	}
+	if c.Policy == "" {
+		if c.Keys == "" {
+			return judge{}, errors.New("name the authority's keys (--keys), or a policy that does (--policy)")
+		}
+		return judge{verify: func(file []byte) (receipt.Proven, error) { return receipt.Verify(file, keys, keys.Origin()) }}, nil
+	}
+	text, err := os.ReadFile(c.Policy)
+	if err != nil {
+		return judge{}, fmt.Errorf("reading the policy: %w", err)
+	}
+	p, err := receipt.ParsePolicy(string(text))
+	switch {
+	case err != nil:
+		return judge{}, fmt.Errorf("%s: %w", c.Policy, err)
+	case len(p.Logs()) == 0 && c.Keys == "":
+		return judge{}, fmt.Errorf("%s names no log: name the authority's keys besides (--keys)", c.Policy)
+	case len(p.Logs()) > 0 && c.Keys != "":
+		return judge{}, fmt.Errorf("%s names its logs already: leave out --keys", c.Policy)
+	case c.Keys != "":
+		p = p.Trusting(keys)
+	}
+	return judge{needs: p.Needs(), verify: p.Verify}, nil
+}
+
+func (j judge) file(name string) verified {
+	v := verified{File: name, Policy: j.needs}
 	file, err := os.ReadFile(name)
 	if err == nil {
-		v.proven, err = receipt.Verify(file, keys, keys.Origin())
+		v.proven, err = j.verify(file)
 	}
 	if err != nil {
 		v.Error = err.Error()
@@ -93,6 +145,10 @@ func verifyFile(name string, keys receipt.Keys) verified {
 	v.Flow, v.Tx, v.Token, v.Commitment = some(l.Flow), some(l.Tx), some(l.Token), some(l.Commitment)
 	v.Record, v.Contract, v.ContractVersion = some(l.Record), some(l.Contract), l.ContractVersion
 	v.Issued, v.Expires = moment(l.Issued), moment(l.Expires)
+	v.Members = p.Members
+	for _, w := range p.Witnesses {
+		v.Witnesses = append(v.Witnesses, cosigned(w))
+	}
 	return v
 }
 
@@ -148,6 +204,20 @@ func proven(say words, v verified) string {
 	}
 	add("Decided by rule contract %s, version %d.", "依据规则合约 %s，版本 %d。", l.Contract, l.ContractVersion)
 	add("Signed by the authority's keys: %s.", "由监管机关密钥签名：%s。", strings.Join(v.Signers, ", "))
+	for _, w := range v.Witnesses {
+		add("Witness %s had checked at %s that this log only ever grew.", "见证人 %s 于 %s 核实该日志只增不改。", w.Name, w.At.Format(time.RFC3339))
+	}
+	if len(v.Members) > 0 {
+		add("Signed by members of the committee: %s.", "由委员会成员签名：%s。", strings.Join(v.Members, ", "))
+	}
+	switch v.Policy {
+	case "", "none":
+		add("This proves what the authority has said. That nobody was shown another log is proven by witnesses alone, and none was asked for.",
+			"以上证明监管机关确曾作此决定。未要求见证人，故不能证明各方看到的是同一份日志。")
+	default:
+		add("That meets the policy, which needs %s: who trusts them can rely on everybody having been shown the same log.",
+			"满足策略要求（%s）：信任上述各方者，可确信各方看到的是同一份日志。", v.Policy)
+	}
 	return strings.Join(lines, "\n")
 }
 
