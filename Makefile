@@ -16,6 +16,8 @@ help:
 	@echo 'make demo    build, and play the built-in prescriptions from registration to delivery'
 	@echo 'make test    vet, check formatting, run all tests'
 	@echo 'make test-faults   the whole fault matrix, about an hour and a half; some of it needs root'
+	@echo 'make recovery   how soon 1,000 steps are decided after a kill'
+	@echo 'make growth   memory and goroutines of each party over ten minutes of load'
 	@echo 'make lint    the above checks and staticcheck, gofumpt, deadcode'
 	@echo 'make bench   run all benchmarks and print their figures'
 	@echo 'make build   bin/signalbox'
@@ -44,6 +46,18 @@ SOAK ?= 10m
 .PHONY: test-faults
 test-faults: faults-binary
 	$(GO) test -v -count 1 -timeout 3h ./test/faults -args -full -soak $(SOAK) -binary '$(CURDIR)/bin/signalbox-faults' $(FAULTFLAGS)
+
+# How long growth runs, and at how many steps a second.
+GROWTH ?= 10m
+RATE ?= 200
+
+.PHONY: growth
+growth: faults-binary
+	$(GO) test -v -count 1 -timeout 2h -run '^TestGrowth$$' ./test/faults -args -growth $(GROWTH) -rate $(RATE) -binary '$(CURDIR)/bin/signalbox-faults'
+
+.PHONY: recovery
+recovery: faults-binary
+	$(GO) test -v -count 1 -timeout 1h -run '^TestRecovery$$' ./test/faults -args -full -binary '$(CURDIR)/bin/signalbox-faults'
 
 .PHONY: faults-binary
 faults-binary: modules

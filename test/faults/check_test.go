@@ -2,16 +2,16 @@ package faults
 
 import (
 	"encoding/json"
-	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/chain"
+	"signalbox.dev/signalbox/internal/party"
 	"signalbox.dev/signalbox/ledger"
 	"signalbox.dev/signalbox/ledger/embedded"
-	"signalbox.dev/signalbox/receipt"
 )
 
 func must(t testing.TB, err error) {
@@ -82,14 +82,14 @@ func (r reading) judge(want map[string]string) verdict {
 
 func (c *cluster) read() reading {
 	c.Helper()
-	text, err := os.ReadFile(c.keys)
+	trust, err := party.ReadAdmission(filepath.Join(c.folder(authority), "authority.json"))
 	must(c.T, err)
-	keys, err := receipt.ParseKeys(string(text))
+	keys, err := trust.Authority.LogKeys()
 	must(c.T, err)
 	r := reading{
 		decisions: map[flow.ID]int{}, granted: map[flow.Hash]bool{}, flows: map[string]flow.Hash{}, records: map[flow.Hash]map[flow.Step]int{},
 	}
-	super, err := chain.Replay(c.Context(), c.chainDir, keys, func(d chain.Decided) error {
+	super, err := chain.Replay(c.Context(), filepath.Join(c.folder(authority), "chain"), keys, func(d chain.Decided) error {
 		r.decisions[d.Leaf.Submission]++
 		if d.Leaf.Verdict == flow.Granted {
 			r.granted[d.Leaf.Tx] = true
@@ -100,7 +100,7 @@ func (c *cluster) read() reading {
 		return nil
 	})
 	must(c.T, err)
-	own, err := embedded.Replay(c.Context(), c.business, func(s ledger.Stored, _ time.Time) error {
+	own, err := embedded.Replay(c.Context(), filepath.Join(c.folder(business), "chain"), func(s ledger.Stored, _ time.Time) error {
 		if r.records[s.Key.Flow] == nil {
 			r.records[s.Key.Flow] = map[flow.Step]int{}
 		}

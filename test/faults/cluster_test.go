@@ -3,7 +3,6 @@ package faults
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,7 +20,8 @@ const (
 	business   = "ledger"
 )
 
-func roles() []string { return []string{authority, fusionNode, platform_, business} }
+// roles are all of them, in order of start.
+func roles() []string { return []string{authority, fusionNode, business, platform_} }
 
 // cluster is the parties as processes, and where they keep what they have.
 type cluster struct {
@@ -33,14 +33,22 @@ type cluster struct {
 	url     string // of the platform's API
 	client  http.Client
 
-	data     string // of the all-in-one
-	chainDir string // supervision chain
-	business string // business chain
-	keys     string // the authority's published log keys
+	places
 
 	next int               // number of the next record
 	want map[string]string // number: ref of every record that was taken in
 	mu   sync.Mutex        // guards next and want
+}
+
+// scratch are folders that all tests share.
+var scratch []string
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, dir := range scratch {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
 }
 
 // build makes the binary once for all tests.
@@ -52,6 +60,7 @@ var build = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	scratch = append(scratch, dir)
 	file := filepath.Join(dir, "signalbox")
 	cmd := exec.Command("go", "build", "-tags", "faults", "-o", file, "signalbox.dev/signalbox/cmd/signalbox")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -68,7 +77,9 @@ func newCluster(t *testing.T) *cluster {
 	return c
 }
 
-// prepareCluster makes the parties and does not start them.
+// prepareCluster founds the parties and admits them; nothing runs afterwards. The
+// first cluster's founding serves the others too, on the same addresses: they are
+// not there at the same time.
 func prepareCluster(t *testing.T) *cluster {
 	t.Helper()
 	bin, err := build()
@@ -76,35 +87,40 @@ func prepareCluster(t *testing.T) *cluster {
 	dir, err := os.MkdirTemp("", "sbf") // a socket's path is short
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	c := &cluster{T: t, dir: dir, control: newController(t, dir), want: map[string]string{}, role: map[string]*process{}}
-	c.client.Timeout = 10 * time.Second
-	c.data = filepath.Join(dir, "data")
-	c.chainDir, c.business, c.keys = filepath.Join(c.data, "authority", "chain"), filepath.Join(c.data, "business", "chain"), filepath.Join(c.data, "authority.pub")
-	addr := free(t)
-	c.url = "http://" + addr
-	p := &process{
-		name: "all", bin: bin, args: []string{"up", "--data", c.data, "--listen", addr, "--log-level", "warn"},
-		env: []string{"SIGNALBOX_FAULTS=" + c.control.listen(t, "all")}, log: filepath.Join(dir, "all.log"),
+	f, err := founded()
+	must(t, err)
+	must(t, copyFolder(f.dir, filepath.Join(dir, "parties")))
+	return assemble(t, bin, dir, f.places)
+}
+
+// copyFolder copies a folder with its permissions.
+func copyFolder(from, to string) error {
+	if out, err := exec.Command("cp", "-a", from, to).CombinedOutput(); err != nil {
+		return fmt.Errorf("copying %s: %w: %s", from, err, out)
 	}
-	c.all = []*process{p}
+	return nil
+}
+
+// assemble makes a cluster of founded parties in dir.
+func assemble(t *testing.T, bin, dir string, at places) *cluster {
+	t.Helper()
+	c := &cluster{T: t, dir: dir, places: at, control: newController(dir), want: map[string]string{}, role: map[string]*process{}}
+	c.client.Timeout = 10 * time.Second
+	c.url = "http://" + at.api
 	for _, r := range roles() {
-		c.role[r] = p
+		p := &process{
+			name: r, bin: bin, log: filepath.Join(dir, r+".log"),
+			args: []string{r, "run", "--config", filepath.Join(c.folder(r), r+".yaml")},
+			env:  []string{"SIGNALBOX_FAULTS=" + c.control.listen(t, r)},
+		}
+		c.all, c.role[r] = append(c.all, p), p
 	}
 	t.Cleanup(c.end)
 	return c
 }
 
-// folders are the parties' data folders.
-func (c *cluster) folders() map[string]string { return map[string]string{"all": c.data} }
-
-// free is an address that nobody listens on.
-func free(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	return l.Addr().String()
-}
+// folder is a party's.
+func (c *cluster) folder(role string) string { return filepath.Join(c.dir, "parties", role) }
 
 // start starts every process and waits until the platform is ready.
 func (c *cluster) start() {
@@ -167,7 +183,7 @@ func (c *cluster) restarts() (n int) {
 
 // fsck runs the command on the stopped parties.
 func (c *cluster) fsck(ctx context.Context) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, c.all[0].bin, "fsck", "--json", "--data", c.data)
+	cmd := exec.CommandContext(ctx, c.all[0].bin, "fsck", "--json", "--authority", c.folder(authority), "--ledger", c.folder(business))
 	out, err := cmd.Output()
 	if err != nil {
 		return out, fmt.Errorf("fsck: %w", err)

@@ -44,8 +44,7 @@ type controller struct {
 	moved   chan struct{} // closed and replaced when an offset changes
 }
 
-func newController(t *testing.T, dir string) *controller {
-	t.Helper()
+func newController(dir string) *controller {
 	return &controller{dir: dir, offsets: map[string]time.Duration{}, moved: make(chan struct{})}
 }
 

@@ -22,18 +22,15 @@ func TestDiskFull(t *testing.T) {
 	}
 	c := prepareCluster(t)
 	table := newTable(t)
-	for _, dir := range c.folders() {
-		must(t, os.MkdirAll(dir, 0o700))
-		if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=0700", diskSize)); err != nil {
-			t.Skipf("mounting a small disk: %v", err)
-		}
+	for _, role := range roles() {
+		smallDisk(t, c.folder(role))
 	}
 	c.start()
-	for name, dir := range c.folders() {
+	for _, role := range roles() {
 		c.register(t.Context(), perCase, perCase)
 		c.settle(perCase, 60*time.Second)
-		r := row{fault: "disk of " + name + " is full for 5 s", injected: 1}
-		filler := fill(t, filepath.Join(dir, "filler"))
+		r := row{fault: "disk of " + role + " is full for 5 s", injected: 1}
+		filler := fill(t, filepath.Join(c.folder(role), "filler"))
 		go c.register(t.Context(), perCase, perCase)
 		time.Sleep(5 * time.Second)
 		r.inFlight = c.inFlight(perCase)
@@ -43,6 +40,18 @@ func TestDiskFull(t *testing.T) {
 		table.add(r)
 	}
 	c.finish(table)
+}
+
+// smallDisk moves a folder to a small disk of its own.
+func smallDisk(t *testing.T, dir string) {
+	t.Helper()
+	saved := dir + ".saved"
+	must(t, os.Rename(dir, saved))
+	must(t, os.Mkdir(dir, 0o700))
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=0700", diskSize)); err != nil {
+		t.Skipf("mounting a small disk: %v", err)
+	}
+	must(t, copyFolder(saved+"/.", dir))
 }
 
 // filler takes all space of a disk, and what becomes free in the meantime.
