@@ -62,6 +62,19 @@ func TestClockSetBack(t *testing.T) {
 	}
 }
 
+// A machine whose clock is set back by hours goes on making blocks.
+func TestMachineClockSetBack(t *testing.T) {
+	// CometBFT reads the machine's clock itself; a genesis of tomorrow is to it
+	// what a clock is that was set back by a day.
+	tomorrow := time.Now().Add(24 * time.Hour)
+	n, app, _ := open(t, t.TempDir(), func(c *Config) { c.GenesisTime = tomorrow })
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if _, err := app.put(ctx, n, "tx"); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestProposalsWithBadClock(t *testing.T) {
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	last := now.Add(-time.Hour)

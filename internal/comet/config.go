@@ -95,6 +95,9 @@ func keyFile(dir string) string  { return filepath.Join(dir, "validator-key.json
 func voteFile(dir string) string { return filepath.Join(dir, "data", "validator-state.json") }
 func peerFile(dir string) string { return filepath.Join(dir, "node-key.json") }
 
+// farAhead is longer than any clock is wrong.
+const farAhead = 100 * 365 * 24 * time.Hour
+
 // settings are CometBFT's own: blocks as soon as there is something in them, no
 // RPC, no index; and no peers, unless Network has some.
 func (c Config) settings() *cfg.Config {
@@ -113,6 +116,9 @@ func (c Config) settings() *cfg.Config {
 	s.Consensus.TimeoutCommit = 0
 	s.Consensus.SkipTimeoutCommit = true
 	s.Consensus.CreateEmptyBlocks = false
+	// The block's own time is in clock.go, where a clock that was set back is
+	// borne. CometBFT would make no block until the old time comes again.
+	s.Consensus.BlockTimeTolerance = farAhead
 
 	s.Mempool.Recheck = false // Finalize judges again anyway
 	s.Mempool.Size = c.MaxPending

@@ -74,7 +74,15 @@ func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	c := prepareCluster(t)
 	c.start()
+	c.warm()
 	return c
+}
+
+// warm plays a flow to its end, so that whoever takes part is enrolled.
+func (c *cluster) warm() {
+	c.Helper()
+	c.register(c.Context(), 1, 1)
+	c.settle(1, 90*time.Second)
 }
 
 // prepareCluster founds the parties and admits them; nothing runs afterwards. The

@@ -22,6 +22,7 @@ import (
 // order, and in front of it submissions that can't be answered or opened. Each
 // submission is decided once, and nothing waits behind the bad ones (R1.4, R7.1).
 func TestDelivery(t *testing.T) {
+	needFull(t)
 	c := newCluster(t)
 	table := newTable(t)
 	for _, k := range []struct {

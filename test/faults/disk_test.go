@@ -26,6 +26,7 @@ func TestDiskFull(t *testing.T) {
 		smallDisk(t, c.folder(role))
 	}
 	c.start()
+	c.warm()
 	for _, role := range roles() {
 		c.register(t.Context(), perCase, perCase)
 		c.settle(perCase, 60*time.Second)

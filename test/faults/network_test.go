@@ -127,6 +127,7 @@ func (n *network) cluster() *cluster {
 	}
 	c.client.Transport = &http.Transport{DialContext: n.dial(platform_)}
 	c.start()
+	c.warm()
 	return c
 }
 
