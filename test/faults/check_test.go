@@ -1,13 +1,14 @@
 package faults
 
 import (
-	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
 	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/audit"
 	"signalbox.dev/signalbox/internal/chain"
 	"signalbox.dev/signalbox/internal/party"
 	"signalbox.dev/signalbox/ledger"
@@ -47,9 +48,7 @@ type reading struct {
 // every record that was taken in.
 func (c *cluster) check() verdict {
 	c.Helper()
-	v := c.read().judge(c.want)
-	v.Problems = append(v.Problems, c.inconsistencies()...)
-	return v
+	return c.read().judge(c.want)
 }
 
 // judge holds the chains against the records that were taken in, by their refs:
@@ -80,6 +79,7 @@ func (r reading) judge(want map[string]string) verdict {
 	return v
 }
 
+// read re-executes both chains, as `signalbox fsck` does, and collects.
 func (c *cluster) read() reading {
 	c.Helper()
 	trust, err := party.ReadAdmission(filepath.Join(c.folder(authority), "authority.json"))
@@ -89,7 +89,9 @@ func (c *cluster) read() reading {
 	r := reading{
 		decisions: map[flow.ID]int{}, granted: map[flow.Hash]bool{}, flows: map[string]flow.Hash{}, records: map[flow.Hash]map[flow.Step]int{},
 	}
+	a := audit.New(keys, trust.Authority.Chain, networkID, time.Now())
 	super, err := chain.Replay(c.Context(), filepath.Join(c.folder(authority), "chain"), keys, func(d chain.Decided) error {
+		a.Decision(d.Leaf, d.Anchor)
 		r.decisions[d.Leaf.Submission]++
 		if d.Leaf.Verdict == flow.Granted {
 			r.granted[d.Leaf.Tx] = true
@@ -101,6 +103,7 @@ func (c *cluster) read() reading {
 	})
 	must(c.T, err)
 	own, err := embedded.Replay(c.Context(), filepath.Join(c.folder(business), "chain"), func(s ledger.Stored, _ time.Time) error {
+		a.Record(s)
 		if r.records[s.Key.Flow] == nil {
 			r.records[s.Key.Flow] = map[flow.Step]int{}
 		}
@@ -111,26 +114,12 @@ func (c *cluster) read() reading {
 		return nil
 	})
 	must(c.T, err)
-	r.problems = append(super.Problems, own.Differences...)
+	report := a.Report()
+	r.problems = slices.Concat(super.Problems, own.Differences, report.Inconsistencies)
+	if report.Unfinished > 0 {
+		r.problems = append(r.problems, fmt.Sprintf("%d granted steps are not stored, or not anchored", report.Unfinished))
+	}
 	return r
-}
-
-// inconsistencies are those that the fsck command finds.
-func (c *cluster) inconsistencies() []string {
-	c.Helper()
-	out, err := c.fsck(c.Context())
-	if err != nil && len(out) == 0 {
-		return []string{err.Error()}
-	}
-	var found struct {
-		Unfinished      int      `json:"unfinished"`
-		Inconsistencies []string `json:"inconsistencies"`
-	}
-	must(c.T, json.Unmarshal(out, &found))
-	if found.Unfinished > 0 {
-		found.Inconsistencies = append(found.Inconsistencies, "fsck: "+string(out))
-	}
-	return found.Inconsistencies
 }
 
 // The judgement can fail: each kind of loss and doubling is seen.

@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -187,14 +186,4 @@ func (c *cluster) restarts() (n int) {
 		n += starts - 1
 	}
 	return n
-}
-
-// fsck runs the command on the stopped parties.
-func (c *cluster) fsck(ctx context.Context) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, c.all[0].bin, "fsck", "--json", "--authority", c.folder(authority), "--ledger", c.folder(business))
-	out, err := cmd.Output()
-	if err != nil {
-		return out, fmt.Errorf("fsck: %w", err)
-	}
-	return out, nil
 }
