@@ -263,3 +263,6 @@ func recovered(err *error, what string) {
 		*err = fmt.Errorf("%s can't be read: %s", what, short(p))
 	}
 }
+
+// At reads the block at a height. One that is not stored is ErrNoBlock.
+func (b *Blocks) At(height int64) (Stored, error) { return loadStored(b.store, height) }

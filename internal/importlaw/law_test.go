@@ -27,13 +27,13 @@ type rule struct {
 	forbid []string
 }
 
-var pure = []string{"flow", "envelope", "receipt", "contract", "profile", "committee"}
+var pure = []string{"flow", "envelope", "receipt", "contract", "profile", "committee", "archive/segment"}
 
 // impure are imports that no pure package takes: effects come in as arguments.
 var impure = []string{"context", "log", "log/slog", "net", "net/http", "os", "database/sql"}
 
 // adapters are what roles never import: they are given one.
-var adapters = []string{module + "/ledger/memory", module + "/ledger/embedded", module + "/ledger/remote"}
+var adapters = []string{module + "/ledger/memory", module + "/ledger/embedded", module + "/ledger/remote", module + "/archive/blob"}
 
 // law is read from the most specific path that matches a package.
 var law = map[string]rule{
@@ -52,6 +52,12 @@ var law = map[string]rule{
 	"ledger/memory":     {allow: with(pure, "ledger")},
 	"ledger/embedded":   {allow: with(pure, "ledger", "internal/comet", "internal/fault")},
 	"ledger/remote":     {allow: with(pure, "ledger")},
+
+	"archive":             {allow: nil},
+	"archive/archivetest": {allow: []string{"archive"}},
+	"archive/blob":        {allow: []string{"archive"}},
+	"archive/segment":     {allow: []string{"flow", "receipt"}, forbid: impure},
+	"internal/archiving":  {allow: with(pure, "archive", "internal/chain"), forbid: adapters},
 
 	"internal/comet":           {allow: nil},
 	"internal/fault":           {allow: nil},

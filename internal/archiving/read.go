@@ -1,0 +1,221 @@
+package archiving
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"signalbox.dev/signalbox/archive"
+	"signalbox.dev/signalbox/archive/segment"
+	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/receipt"
+)
+
+// ErrErased says that a transaction was in the archive and was taken out by an
+// officer's order. Its decision and the proof of it remain.
+var ErrErased = errors.New("erased")
+
+// Reader finds decisions in an archive. It believes the authority's keys and
+// nothing else: what it gives was verified. Safe for concurrent use.
+type Reader struct {
+	store archive.Store
+	keys  receipt.Keys
+
+	mu       sync.Mutex // guards what follows
+	segments []*segment.Manifest
+}
+
+// NewReader reads an archive of the chain whose log keys these are.
+func NewReader(store archive.Store, keys receipt.Keys) *Reader {
+	return &Reader{store: store, keys: keys}
+}
+
+// Found is an archived decision.
+type Found struct {
+	Segment   int64
+	Index     int64 // of its leaf
+	Leaf      receipt.Leaf
+	LeafBytes []byte
+	Decision  segment.Decision
+	Receipt   []byte // verified
+}
+
+// ByTx finds the decision that stands on a transaction, as far as is archived.
+func (r *Reader) ByTx(ctx context.Context, tx flow.Hash) (Found, error) {
+	all, err := r.find(ctx, segment.Key(segment.ByTx, tx))
+	if err != nil {
+		return Found{}, err
+	}
+	if len(all) == 0 {
+		return Found{}, fmt.Errorf("transaction %s: %w", tx, archive.ErrNotFound)
+	}
+	return r.open(ctx, all[len(all)-1])
+}
+
+// ByFlow finds a flow's decisions, in the log's order.
+func (r *Reader) ByFlow(ctx context.Context, id flow.Hash) ([]Found, error) {
+	return r.all(ctx, segment.Key(segment.ByFlow, id))
+}
+
+// BySubject finds a subject's decisions by its key, the pseudonym, in order.
+func (r *Reader) BySubject(ctx context.Context, key string) ([]Found, error) {
+	return r.all(ctx, segment.SubjectKey(key))
+}
+
+func (r *Reader) all(ctx context.Context, key []byte) ([]Found, error) {
+	leaves, err := r.find(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	var out []Found
+	for _, l := range leaves {
+		f, err := r.open(ctx, l)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, f)
+	}
+	return out, nil
+}
+
+// place is a leaf in a segment.
+type place struct {
+	in    *segment.Manifest
+	index int64
+}
+
+// find looks a key up in every segment.
+func (r *Reader) find(ctx context.Context, key []byte) ([]place, error) {
+	segments, err := r.manifests(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []place
+	for _, m := range segments {
+		data, err := r.store.Get(ctx, segment.Name(m.Number, segment.Index))
+		if err != nil {
+			return nil, fmt.Errorf("segment %d: %w", m.Number, err)
+		}
+		leaves, err := segment.Find(data, key)
+		if err != nil {
+			return nil, fmt.Errorf("segment %d: %w", m.Number, err)
+		}
+		for _, l := range leaves {
+			out = append(out, place{m, l})
+		}
+	}
+	return out, nil
+}
+
+// manifests are those of all segments; ones that were read are not read again.
+func (r *Reader) manifests(ctx context.Context) ([]*segment.Manifest, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for {
+		m, _, err := readManifest(ctx, r.store, int64(len(r.segments)))
+		if errors.Is(err, archive.ErrNotFound) {
+			return slices.Clone(r.segments), nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		r.segments = append(r.segments, m)
+	}
+}
+
+// open reads a decision and verifies the proof of it.
+func (r *Reader) open(ctx context.Context, at place) (Found, error) {
+	f := Found{Segment: at.in.Number, Index: at.index}
+	fail := func(err error) (Found, error) {
+		return Found{}, fmt.Errorf("segment %d, leaf %d: %w", at.in.Number, at.index, err)
+	}
+	data, err := r.part(ctx, at.in, segment.Checkpoints)
+	if err != nil {
+		return fail(err)
+	}
+	checkpoints, err := segment.DecodeCheckpoints(data)
+	if err != nil {
+		return fail(err)
+	}
+	log := &segment.Log{Size: at.in.Size, Fetch: fetcher(ctx, r.store)}
+	if f.Receipt, err = log.Receipt(at.index, checkpoints); err != nil {
+		return fail(err)
+	}
+	proven, err := receipt.Verify(f.Receipt, r.keys, r.keys.Origin())
+	if err != nil {
+		return fail(err)
+	}
+	f.Leaf, f.LeafBytes = proven.Leaf, proven.LeafBytes
+	if data, err = r.part(ctx, at.in, segment.Decisions); err != nil {
+		return fail(err)
+	}
+	decisions, err := segment.DecodeDecisions(data)
+	if err != nil {
+		return fail(err)
+	}
+	i := at.index - at.in.From
+	if i < 0 || i >= int64(len(decisions)) || decisions[i].Tx != f.Leaf.Tx {
+		return fail(fmt.Errorf("%w: decisions and leaves don't fit together", segment.ErrDamaged))
+	}
+	f.Decision = decisions[i]
+	return f, nil
+}
+
+// part reads a part of a segment and compares it with the manifest.
+func (r *Reader) part(ctx context.Context, m *segment.Manifest, part string) ([]byte, error) {
+	name := segment.Name(m.Number, part)
+	data, err := r.store.Get(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range m.Files {
+		if f.Name == name && f.SHA256 == flow.SumHash(data) {
+			return data, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: %s: its SHA-256 is not the manifest's", segment.ErrDamaged, name)
+}
+
+// Transaction gives a decided transaction, as it stood in the block of a height.
+// One that was erased is ErrErased, one that is not archived archive.ErrNotFound.
+func (r *Reader) Transaction(ctx context.Context, tx flow.Hash, height int64) ([]byte, error) {
+	segments, err := r.manifests(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i, m := range segments {
+		if m.Blocks < height || i > 0 && segments[i-1].Blocks > height {
+			continue
+		}
+		raw, err := r.transaction(ctx, m, tx)
+		if !errors.Is(err, archive.ErrNotFound) {
+			return raw, err
+		}
+	}
+	return nil, fmt.Errorf("transaction %s: %w", tx, archive.ErrNotFound)
+}
+
+func (r *Reader) transaction(ctx context.Context, m *segment.Manifest, tx flow.Hash) ([]byte, error) {
+	data, err := r.store.Get(ctx, segment.Name(m.Number, segment.Transactions)) // each is bound by its own hash
+	if err != nil {
+		return nil, fmt.Errorf("segment %d: %w", m.Number, err)
+	}
+	all, err := segment.DecodeTransactions(data)
+	if err != nil {
+		return nil, fmt.Errorf("segment %d: %w", m.Number, err)
+	}
+	for _, t := range all {
+		switch {
+		case t.Tx != tx:
+		case t.Erased != 0:
+			return nil, fmt.Errorf("transaction %s: %w by order %d", tx, ErrErased, t.Erased)
+		case flow.SumHash(t.Raw) != tx:
+			return nil, fmt.Errorf("segment %d: %w: transaction %s is another", m.Number, segment.ErrDamaged, tx)
+		default:
+			return t.Raw, nil
+		}
+	}
+	return nil, archive.ErrNotFound
+}
