@@ -36,8 +36,14 @@ func TestAuthorityCommands(t *testing.T) {
 		name string
 		do   func(office)
 	}{
-		{"grants", office.grants}, {"freezes and stops", office.freezes}, {"identities", office.identities}, {"lists", office.definesLists},
-		{"holds", office.holds}, {"rules", office.rules}, {"two officers on two machines", office.fourEyes}, {"orders", office.history},
+		{"grants", office.grants},
+		{"freezes and stops", office.freezes},
+		{"identities", office.identities},
+		{"lists", office.definesLists},
+		{"holds", office.holds},
+		{"rules", office.rules},
+		{"two officers on two machines", office.fourEyes},
+		{"orders", office.history},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.do(office{t, o.u, dir}) })
 	}
