@@ -65,12 +65,9 @@ func MakeKeys(dir string) (Keys, error) {
 	return Keys{ID: string(name.ID()), Validator: key.Key.PubKey.Bytes()}, nil
 }
 
-// AddressSize is how many bytes name a validator in a block: the beginning of its
+// AddressSize is how many bytes name a validator in a block: the first of its
 // key's SHA-256.
 const AddressSize = 20
-
-// Address is how blocks name the validator of a key.
-func Address(key []byte) []byte { return ed25519.PubKey(key).Address() }
 
 // Voted says of a validator whether it signed the block before.
 type Voted struct {
