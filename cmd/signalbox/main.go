@@ -39,6 +39,8 @@ type cli struct {
 	Verify verifyCommand `cmd:"" help:"Check receipts offline, with nothing but the authority's published keys."`
 	Fsck   fsckCommand   `cmd:"" help:"Re-check both chains of a data directory from their first block, and each against the other."`
 
+	Archive archiveCommand `cmd:"" help:"The archive of a supervision chain: run, list, verify, get, export, restore."`
+
 	Token     tokenCommand     `cmd:"" help:"Let a program call the platform's API: make a token for it."`
 	Init      initCommand      `cmd:"" help:"Make the folder of a party that runs apart: keys, certificate request, configuration."`
 	Config    configCommand    `cmd:"" help:"Print a role's configuration file, with every key explained."`
@@ -114,5 +116,6 @@ var examples = strings.TrimLeft(`
   signalbox up --data ./data --listen 127.0.0.1:8080
   signalbox authority identity suspend rx-pharmacy-001 --reason "inspection, case 17"
   signalbox fusion status --dir ./data/fusion
+  signalbox archive run --data ./data --to ./archive
   signalbox rules backtest new.yaml --data ./data
 `, "\n")

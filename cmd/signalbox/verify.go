@@ -139,6 +139,19 @@ func (j judge) file(name string) verified {
 		v.Error = err.Error()
 		return v
 	}
+	v.fill()
+	return v
+}
+
+// verifiedOf is what is said of a receipt that was verified.
+func verifiedOf(name string, p receipt.Proven) verified {
+	v := verified{File: name, proven: p}
+	v.fill()
+	return v
+}
+
+// fill says what was proven.
+func (v *verified) fill() {
 	p, l := v.proven, v.proven.Leaf
 	v.Valid, v.Chain, v.Index, v.Size, v.Root, v.Signers = true, l.Chain, p.Index, p.Size, p.Root.String(), p.Signers
 	v.Network, v.Platform, v.Step, v.Verdict, v.Reasons, v.Actor = l.Network, l.Platform, l.Step, l.Verdict, l.Reasons, l.Actor
@@ -149,7 +162,6 @@ func (j judge) file(name string) verified {
 	for _, w := range p.Witnesses {
 		v.Witnesses = append(v.Witnesses, cosigned(w))
 	}
-	return v
 }
 
 func some(h flow.Hash) *flow.Hash {

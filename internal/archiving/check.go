@@ -156,7 +156,7 @@ func Copy(ctx context.Context, from, to archive.Store, keys receipt.Keys, done f
 		if err := copySegment(ctx, from, to, found.Manifest); err != nil {
 			return out, fmt.Errorf("copying segment %d: %w", n, err)
 		}
-		if err := done(written(&found.Manifest)); err != nil {
+		if err := done(WrittenOf(found.Manifest)); err != nil {
 			return out, err
 		}
 	}

@@ -80,6 +80,26 @@ func (r *Reader) all(ctx context.Context, key []byte) ([]Found, error) {
 	return out, nil
 }
 
+// Each gives fn every archived decision, in the log's order.
+func (r *Reader) Each(ctx context.Context, fn func(Found) error) error {
+	segments, err := r.manifests(ctx)
+	if err != nil {
+		return err
+	}
+	for _, m := range segments {
+		for i := m.From; i < m.To; i++ {
+			f, err := r.open(ctx, place{m, i})
+			if err != nil {
+				return err
+			}
+			if err := fn(f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // place is a leaf in a segment.
 type place struct {
 	in    *segment.Manifest

@@ -59,7 +59,7 @@ func (w Writer) Run(ctx context.Context, done func(Written) error) (*segment.Man
 			return last, err
 		}
 		last, sum = next, flow.SumHash(bytes)
-		if err := done(written(next)); err != nil {
+		if err := done(WrittenOf(*next)); err != nil {
 			return last, err
 		}
 	}
@@ -83,7 +83,8 @@ func (w *writing) fetch(ctx context.Context) segment.Fetch {
 	}
 }
 
-func written(m *segment.Manifest) Written {
+// WrittenOf is what a manifest says of its segment.
+func WrittenOf(m segment.Manifest) Written {
 	out := Written{Segment: m.Number, From: m.From, To: m.To, Files: len(m.Files), Blocks: m.Blocks}
 	for _, f := range m.Files {
 		out.Bytes += f.Size
@@ -233,6 +234,23 @@ func readManifest(ctx context.Context, s archive.Store, number int64) (*segment.
 		return nil, flow.Hash{}, fmt.Errorf("segment %d: %w", number, err)
 	}
 	return &m, flow.SumHash(raw), nil
+}
+
+// List gives fn the manifest of every segment, in order. It checks nothing but
+// their form.
+func List(ctx context.Context, s archive.Store, fn func(segment.Manifest) error) error {
+	for n := int64(0); ; n++ {
+		m, _, err := readManifest(ctx, s, n)
+		if errors.Is(err, archive.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := fn(*m); err != nil {
+			return err
+		}
+	}
 }
 
 // Count is how many segments the archive has: the number after the last one whose
