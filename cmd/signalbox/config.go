@@ -7,6 +7,7 @@ import (
 	"signalbox.dev/signalbox/internal/party/authority"
 	"signalbox.dev/signalbox/internal/party/fusion"
 	"signalbox.dev/signalbox/internal/party/ledger"
+	"signalbox.dev/signalbox/internal/party/node"
 	"signalbox.dev/signalbox/internal/party/platform"
 )
 
@@ -17,6 +18,8 @@ func configurations(role string) any {
 		return authority.Default()
 	case "fusion":
 		return fusion.Default()
+	case "node":
+		return node.Default()
 	case "platform":
 		return platform.Default()
 	default:
@@ -25,10 +28,10 @@ func configurations(role string) any {
 }
 
 // roles in the order in which documents name them.
-var roles = [...]string{"authority", "fusion", "platform", "ledger"}
+var roles = [...]string{"authority", "node", "fusion", "platform", "ledger"}
 
 type configCommand struct {
-	Role string `arg:"" enum:"authority,fusion,platform,ledger" help:"authority, fusion, platform or ledger."`
+	Role string `arg:"" enum:"authority,node,fusion,platform,ledger" help:"authority, node, fusion, platform or ledger."`
 	JSON bool   `help:"Print every key with its kind, default and meaning as JSON."`
 }
 

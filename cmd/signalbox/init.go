@@ -16,6 +16,7 @@ import (
 type initCommand struct {
 	Authority initAuthorityCommand `cmd:"" help:"The authority: keys, CA, the supervision chain's genesis."`
 	Officer   initOfficerCommand   `cmd:"" help:"An officer of the authority: a key, and a request to be admitted."`
+	Node      initNodeCommand      `cmd:"" help:"A node of the supervision chain: keys, and a public file for the authority."`
 	Fusion    initFusionCommand    `cmd:"" help:"A fusion node: keys, and a request to be admitted."`
 	Platform  initPlatformCommand  `cmd:"" help:"A platform: keys, and a request to be admitted."`
 	Ledger    initLedgerCommand    `cmd:"" help:"A business chain of the embedded kind."`
@@ -26,7 +27,7 @@ type initCommand struct {
 func (initCommand) Help() string {
 	return "Keys are made where they stay, encrypted under a passphrase: the one in the file that SIGNALBOX_PASSPHRASE_FILE names, or else " +
 		"a random one in the folder, readable by its owner alone. A folder that holds anything is left as it is.\n\n" +
-		"In this order: init officer, init authority, init fusion, init platform, init ledger; then the authority runs and admits " +
+		"In this order: init officer, init node for each further node of the chain, init authority, init fusion, init platform, init ledger; then the authority runs and admits " +
 		"(signalbox authority admit), and the others run. docs/deployment.md tells it step by step."
 }
 
@@ -44,13 +45,26 @@ type made struct {
 	Configuration  string   `json:"configuration,omitempty"`
 	Request        string   `json:"request,omitempty"`
 	RequestHash    string   `json:"request_fingerprint,omitempty"`
+	Node           string   `json:"node,omitempty"`
+	NodeHash       string   `json:"node_fingerprint,omitempty"`
+	Network        string   `json:"network,omitempty"`
 	Authority      string   `json:"authority_fingerprint,omitempty"`
+	Genesis        string   `json:"genesis,omitempty"`
+	GenesisHash    string   `json:"genesis_fingerprint,omitempty"`
+	Nodes          []place  `json:"nodes,omitempty"`
 	Published      string   `json:"authority_file,omitempty"`
 	Admission      string   `json:"admission,omitempty"`
 	Pin            string   `json:"pin,omitempty"`
 	TrialRequests  []string `json:"trial_requests,omitempty"`
 	PassphraseFile string   `json:"passphrase_file,omitempty"`
 	next           []string
+}
+
+// place is a node of genesis, and the fingerprint of its file.
+type place struct {
+	ID          string `json:"id"`
+	Address     string `json:"address"`
+	Fingerprint string `json:"fingerprint"`
 }
 
 // found makes the folder by fill, which has the passphrase.
@@ -88,6 +102,14 @@ func (f folder) report(a *app, m made) error {
 	for _, r := range m.TrialRequests {
 		row("trial request", "试用人员申请", r)
 	}
+	row("node file", "节点公开文件", m.Node)
+	row("node fingerprint", "节点指纹", m.NodeHash)
+	row("network id", "网络标识", m.Network)
+	for _, n := range m.Nodes {
+		row("node of genesis", "创世节点", n.ID+" "+n.Fingerprint)
+	}
+	row("genesis", "创世文件", m.Genesis)
+	row("genesis fingerprint", "创世指纹", m.GenesisHash)
 	row("authority's file", "监管机关公开文件", m.Published)
 	row("authority's fingerprint", "监管机关指纹", m.Authority)
 	row("officers' admission", "监管人员准入文件", m.Admission)

@@ -21,13 +21,14 @@ type initAuthorityCommand struct {
 	Node     []string `help:"A fusion node, where it listens and whom it serves, as NAME=HOST:PORT=PLATFORM/BUSINESS,…; may be repeated. It can be written into authority.yaml later." placeholder:"NODE" sep:"none"`
 	Trial    bool     `help:"Take the licences of trial platforms' built-in reviewers."`
 	Ops      string   `help:"Address for operators' tools." placeholder:"HOST:PORT"`
+	ceremony
 }
 
 // Help implements kong's HelpProvider.
 func (initAuthorityCommand) Help() string {
 	return "Officers' requests stand in the genesis: they admit everybody else. Policies that want two officers come later, by order.\n\n" +
 		"Example:\n  signalbox init authority --dir authority --network rx-network-1 --officer officer-1/request.pem \\\n" +
-		"    --node node-1=127.0.0.1:4222=rx-platform-1/prescription"
+		"    --node node-1=127.0.0.1:4222=rx-platform-1/prescription\n\n" + ceremonyHelp
 }
 
 // Run makes the authority's folder.
@@ -37,6 +38,7 @@ func (c *initAuthorityCommand) Run(a *app) error {
 	if c.Ops != "" {
 		conf.Ops.Listen = c.Ops
 	}
+	conf.Chain.Listen = c.ChainListen
 	for _, text := range c.Node {
 		n, err := nodeOf(text)
 		if err != nil {
@@ -62,6 +64,9 @@ func (c *initAuthorityCommand) Run(a *app) error {
 		if err := d.Write(data, "officers.json"); err != nil {
 			return err
 		}
+		if err := c.begun(d, f, &m); err != nil {
+			return err
+		}
 		m.Configuration, err = configured(a, d, "authority", conf)
 		return err
 	})
@@ -73,6 +78,11 @@ func (c *initAuthorityCommand) Run(a *app) error {
 		"请像保管印章一样保管 keys/ca.pem。各方须通过文件以外的途径核对监管机关指纹。")}
 	if len(conf.Nodes) == 0 {
 		m.next = append(m.next, a.say.of("Name the fusion nodes in authority.yaml before it runs.", "运行前请在 authority.yaml 中填写融合节点。"))
+	}
+	if f.Nodes != nil {
+		m.next = append(m.next, a.say.of(
+			"Give every site a copy of genesis.json, and read out its fingerprint by another way.",
+			"请将 genesis.json 的副本交给各节点站点，并通过其他途径告知其指纹。"))
 	}
 	return c.report(a, m)
 }
@@ -93,7 +103,8 @@ func (c *initAuthorityCommand) founding(now time.Time) (authority.Founding, erro
 		}
 		f.Officers = append(f.Officers, r)
 	}
-	return f, nil
+	f.Nodes, err = c.nodes()
+	return f, err
 }
 
 // nodeOf reads NAME=HOST:PORT=PLATFORM/BUSINESS,….

@@ -45,6 +45,7 @@ type cli struct {
 	Init      initCommand      `cmd:"" help:"Make the folder of a party that runs apart: keys, certificate request, configuration."`
 	Config    configCommand    `cmd:"" help:"Print a role's configuration file, with every key explained."`
 	Platform  platformCommand  `cmd:"" help:"A platform that runs apart."`
+	Node      nodeCommand      `cmd:"" help:"A node of the supervision chain that runs apart."`
 	Ledger    ledgerCommand    `cmd:"" help:"A business chain that runs apart."`
 	Authority authorityCommand `cmd:"" help:"What an officer of the authority does on a running system: identities, lists, grants, holds, rules."`
 	Fusion    fusionCommand    `cmd:"" help:"A fusion node: run one, and what its operator does meanwhile: status, pause, resume, drain, quarantine."`

@@ -14,6 +14,7 @@ import (
 	"signalbox.dev/signalbox/internal/party/authority"
 	"signalbox.dev/signalbox/internal/party/fusion"
 	"signalbox.dev/signalbox/internal/party/ledger"
+	"signalbox.dev/signalbox/internal/party/node"
 	"signalbox.dev/signalbox/internal/party/platform"
 )
 
@@ -25,6 +26,11 @@ type platformCommand struct {
 // ledgerCommand is a business chain of the embedded kind.
 type ledgerCommand struct {
 	Run ledgerRunCommand `cmd:"" help:"Run a business chain."`
+}
+
+// nodeCommand is a node of the supervision chain.
+type nodeCommand struct {
+	Run nodeRunCommand `cmd:"" help:"Run a node of the supervision chain: a validator, a candidate or an observer, as the chain says."`
 }
 
 // running is what the run commands share.
@@ -109,6 +115,23 @@ func (c *fusionRunCommand) Run(a *app) error {
 	return c.serve(a, conf, func() process {
 		return process{"fusion", conf.Ops, conf.Drain, conf.Log, func(log *slog.Logger) (*party.Process, error) {
 			return fusion.Open(conf, fault.Clock(), log)
+		}}
+	})
+}
+
+type nodeRunCommand struct{ running }
+
+// Help implements kong's HelpProvider.
+func (nodeRunCommand) Help() string {
+	return runHelp + "\n\nExample:\n  signalbox node run --config site-2/node.yaml"
+}
+
+// Run runs the node.
+func (c *nodeRunCommand) Run(a *app) error {
+	conf := node.Default()
+	return c.serve(a, conf, func() process {
+		return process{"node", conf.Ops, conf.Drain, conf.Log, func(log *slog.Logger) (*party.Process, error) {
+			return node.Open(conf, fault.Clock(), log)
 		}}
 	})
 }

@@ -95,12 +95,20 @@ func (n *Network) validate() error {
 		return errors.New("comet config: Network.Admit is missing: say which nodes may connect")
 	}
 	for _, p := range n.Peers {
-		if raw, err := hex.DecodeString(p.ID); err != nil || len(raw) != p2p.IDByteLength {
-			return fmt.Errorf("comet config: Network.Peers: %q is no node id: want %d hexadecimal digits", p.ID, 2*p2p.IDByteLength)
+		if err := CheckID(p.ID); err != nil {
+			return fmt.Errorf("comet config: Network.Peers: %w", err)
 		}
 		if _, _, err := net.SplitHostPort(p.Addr); err != nil {
 			return fmt.Errorf("comet config: Network.Peers: %w", err)
 		}
+	}
+	return nil
+}
+
+// CheckID says what is wrong with a node's id to others.
+func CheckID(id string) error {
+	if raw, err := hex.DecodeString(id); err != nil || len(raw) != p2p.IDByteLength {
+		return fmt.Errorf("%.60q is no node id: want %d hexadecimal digits", id, 2*p2p.IDByteLength)
 	}
 	return nil
 }

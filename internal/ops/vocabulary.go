@@ -15,6 +15,10 @@ const (
 	Decisions      = "signalbox_decisions_total"
 	HoldsOpen      = "signalbox_holds_open"
 
+	ChainPeers   = "signalbox_chain_peers"
+	ChainMembers = "signalbox_chain_members"
+	ChainSeated  = "signalbox_chain_seated"
+
 	FusionBacklog     = "signalbox_fusion_backlog"
 	FusionOldest      = "signalbox_fusion_oldest_seconds"
 	FusionQuarantined = "signalbox_fusion_quarantined"
@@ -42,7 +46,7 @@ type Metric struct {
 // Vocabulary is every figure that Signalbox itself gives, in the order of docs/operations.md.
 func Vocabulary() []Metric {
 	var out []Metric
-	for _, part := range [][]Metric{common(), platform(), authority(), fusion(), ledger()} {
+	for _, part := range [][]Metric{common(), platform(), authority(), node(), fusion(), ledger()} {
 		out = append(out, part...)
 	}
 	return out
@@ -67,10 +71,19 @@ func platform() []Metric {
 func authority() []Metric {
 	const role = "authority"
 	return []Metric{
-		{Name: ChainHeight, Role: role, En: "The supervision chain's last committed block.", Zh: "监管链最新区块高度。", Look: "stands still while a fusion node's submissions grow"},
-		{Name: ChainDecisions, Role: role, En: "Decisions in the supervision chain's log.", Zh: "监管链日志中的决定数。"},
 		{Name: Decisions, Role: role, Labels: []string{"verdict"}, Counter: true, En: "Decisions by verdict since the process began.", Zh: "进程启动以来各类决定数。", Look: "refused jumps"},
 		{Name: HoldsOpen, Role: role, En: "Submissions that wait for an officer; beyond 1,000 they are not counted.", Zh: "等待监管人员处理的挂起数，最多计到 1,000。", Look: "grows over a day"},
+	}
+}
+
+func node() []Metric {
+	const role = "authority, node"
+	return []Metric{
+		{Name: ChainHeight, Role: role, En: "The supervision chain's last committed block.", Zh: "监管链最新区块高度。", Look: "stands still while a fusion node's submissions grow, or behind that of other nodes"},
+		{Name: ChainDecisions, Role: role, En: "Decisions in the supervision chain's log.", Zh: "监管链日志中的决定数。"},
+		{Name: ChainPeers, Role: role, En: "Other nodes of the supervision chain that this one is connected to; given where it is one of several.", Zh: "与本节点相连的其他监管链节点数（多节点时）。", Look: "below two thirds of the members, or 0"},
+		{Name: ChainMembers, Role: role, En: "Nodes with a seat; given by one of several.", Zh: "拥有席位的节点数（多节点时）。", Look: "below the seats that officers have set"},
+		{Name: ChainSeated, Role: role, En: "1 while this node has a seat; given by one of several.", Zh: "本节点拥有席位时为 1（多节点时）。", Look: "0 for longer than rotation explains"},
 	}
 }
 

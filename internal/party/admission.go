@@ -1,7 +1,6 @@
 package party
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -112,13 +111,8 @@ func ReadAdmission(file string) (Admission, error) {
 	if err != nil {
 		return Admission{}, fmt.Errorf("reading the admission file: %w", err)
 	}
-	if len(data) > maxAdmission {
-		return Admission{}, fmt.Errorf("reading the admission file %s: over %d bytes", file, maxAdmission)
-	}
 	var a Admission
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&a); err != nil {
+	if err := decodeStrictly(data, maxAdmission, &a); err != nil {
 		return Admission{}, fmt.Errorf("reading the admission file %s: %w", file, err)
 	}
 	if err := a.Authority.Validate(); err != nil {

@@ -15,6 +15,7 @@ type Config struct {
 	Directory      string        `yaml:"directory" form:"path" doc:"The authority's folder, with keys, certificates and its node of the supervision chain." zh:"监管机关的目录，存放密钥、证书及其监管链节点。"`
 	PassphraseFile string        `yaml:"passphrase_file" form:"path" doc:"File with the passphrase of the key files; its owner alone may read it. SIGNALBOX_PASSPHRASE_FILE goes before it." zh:"密钥文件口令所在的文件，只允许其所有者读取。环境变量 SIGNALBOX_PASSPHRASE_FILE 优先。"`
 	Nodes          []Node        `yaml:"nodes" doc:"The fusion nodes, and what each serves. At least one." zh:"融合节点及其服务范围，至少一个。"`
+	Chain          party.Chain   `yaml:"chain" doc:"The authority's node of the supervision chain, one of several. Nothing of it is set where the chain has one validator." zh:"监管机关自己的监管链节点（多节点时）。监管链只有一个验证节点时不填。"`
 	SubjectKey     string        `yaml:"subject_key" enum:"hmac,sha256" doc:"How subjects' keys on the chain are made: hmac, or sha256 as in the source, which can be undone by trial." zh:"链上患者键的生成方式：hmac，或与原方案一致的 sha256（可被穷举还原）。"`
 	Licences       string        `yaml:"licences" form:"path" doc:"The licence register that enrolments are checked against: a CSV file of lines licence,name. Empty: no licence is known, and nobody can enrol." zh:"核验登记申请所用的执业证登记册：CSV 文件，每行为“执业证号,姓名”。留空则不认可任何执业证，无人可以登记。"`
 	TrialLicences  bool          `yaml:"trial_licences" doc:"Take the licences of the built-in people of trial platforms too. Not for real use." zh:"同时认可试用平台内置人员的执业证，不得用于正式运行。"`
@@ -42,6 +43,9 @@ func Default() *Config {
 func (c *Config) Validate() error {
 	if c.Directory == "" {
 		return config.Bad("directory", "is empty")
+	}
+	if err := party.CheckPeers("chain.peers", c.Chain.Peers); err != nil {
+		return err
 	}
 	if len(c.Nodes) == 0 {
 		return config.Bad("nodes", "none: platforms reach the authority through fusion nodes alone")

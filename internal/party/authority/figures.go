@@ -9,6 +9,7 @@ import (
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/chain"
 	"signalbox.dev/signalbox/internal/ops"
+	"signalbox.dev/signalbox/internal/party"
 )
 
 // What one look at the figures reads at most.
@@ -18,12 +19,17 @@ const (
 )
 
 // Figures are the supervision chain's for operators. Decisions are counted from
-// the call on.
-func Figures(c *chain.Chain) ops.Source {
+// the call on. node is the identity of the chain's node among others; empty for one alone.
+func Figures(c *chain.Chain, node string) ops.Source {
 	v := verdicts{chain: c, next: c.Size(), counts: map[flow.Verdict]int64{flow.Granted: 0, flow.Refused: 0, flow.Held: 0}}
 	return ops.Source{Part: "supervision chain", Read: func(ctx context.Context, emit ops.Emit) error {
 		emit(ops.ChainHeight, float64(c.Height()))
 		emit(ops.ChainDecisions, float64(c.Size()))
+		if node != "" {
+			if err := party.SeatFigures(c, node, emit); err != nil {
+				return err
+			}
+		}
 		if err := v.read(ctx, emit); err != nil {
 			return err
 		}

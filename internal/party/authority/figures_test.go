@@ -14,7 +14,7 @@ func TestFigures(t *testing.T) {
 	f := chaintest.New(t, envelope.GM())
 	c, _ := f.Open(t, t.TempDir())
 	f.Register(t, c, chaintest.Numbered(0)) // before anybody counts
-	source := Figures(c)
+	source := Figures(c, "")
 	f.Register(t, c, chaintest.Numbered(1))
 	f.Register(t, c, chaintest.Numbered(2))
 	for range 2 { // looking counts nothing twice

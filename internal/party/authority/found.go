@@ -2,13 +2,13 @@ package authority
 
 import (
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"time"
 
+	"signalbox.dev/signalbox/committee"
 	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/contracts"
 	"signalbox.dev/signalbox/envelope"
@@ -28,6 +28,16 @@ type Founding struct {
 	Businesses []string
 	Officers   []envelope.Request // admitted at genesis; they admit everybody else
 	Begun      time.Time
+	Nodes      *Ceremony // nil: the authority's node is the only one, for good
+}
+
+// Ceremony is how a chain of several nodes begins: the authority's own node and
+// those of the sites, whose files hold public parts alone.
+type Ceremony struct {
+	ID      string // of the authority's own node
+	Address string // host:port at which the others reach it
+	Sites   []party.Site
+	Terms   committee.Terms
 }
 
 // certificateYears is how long the CA, and what it certifies at genesis, is valid.
@@ -35,17 +45,14 @@ const certificateYears = 10
 
 // Files in the authority's folder beside keys.
 const (
-	genesisFile = "genesis.json"
 	trustFile   = "authority.json" // Admission without parties: what ledgers and auditors need
 	logKeysFile = "authority.pub"
 	linkFile    = "transport.der"
 )
 
-// begun is genesis.json.
-type begun struct {
-	Begun   time.Time     `json:"begun"`
-	Genesis chain.Genesis `json:"genesis"`
-}
+// NodeDir is where the identity of the authority's own chain node is, in a chain
+// of several.
+func NodeDir(dir party.Dir) party.Dir { return party.Dir(dir.Path("node")) }
 
 // Found makes the authority's folder: keys, CA, its own certificate for links,
 // the chain's genesis, and what it publishes. It gives the officers' admission.
@@ -85,8 +92,12 @@ func Found(dir party.Dir, f Founding, passphrase []byte) (party.Admission, error
 		}
 		out.Parties = append(out.Parties, c)
 	}
+	sites, err := makeSites(dir, f, passphrase)
+	if err != nil {
+		return party.Admission{}, err
+	}
 	return out, errors.Join(
-		writeGenesis(dir, f, keys, ca, out.Parties),
+		writeGenesis(dir, f, keys, ca, slices.Clone(out.Parties), sites),
 		dir.Write(data, trustFile),
 		dir.Write([]byte(keys.Published()), logKeysFile),
 		dir.WriteCard(party.Card{ID: f.Chain, Role: link.RoleAuthority, Suite: f.Suite}),
@@ -113,7 +124,7 @@ func trust(f Founding, keys *Keys, ca envelope.CA) party.Trust {
 	}
 }
 
-func writeGenesis(dir party.Dir, f Founding, keys *Keys, ca envelope.CA, officers []party.Certified) error {
+func writeGenesis(dir party.Dir, f Founding, keys *Keys, ca envelope.CA, officers []party.Certified, sites []party.Site) error {
 	g := chain.Genesis{
 		Authority: keys.Signing.Public().SPKI(), CA: ca.Certificate(),
 		Contract: contract.Genesis{
@@ -121,7 +132,18 @@ func writeGenesis(dir party.Dir, f Founding, keys *Keys, ca envelope.CA, officer
 			Businesses: slices.Clone(f.Businesses), Networks: slices.Clone(f.Networks), Bundle: contracts.Prescription(),
 		},
 	}
-	for _, o := range officers {
+	out := party.Genesis{Begun: f.Begun}
+	all := officers
+	for _, s := range sites {
+		given, err := certifySite(ca, f, s)
+		if err != nil {
+			return err
+		}
+		all = append(all, given)
+		g.Contract.Nodes, g.Contract.Committee = append(g.Contract.Nodes, s.Seat(1)), f.Nodes.Terms
+		out.Peers = append(out.Peers, party.Place{ID: s.ID, Network: s.Network, Address: s.Address})
+	}
+	for _, o := range all {
 		c, err := envelope.CheckCertificate(g.CA, o.Signing, f.Begun)
 		if err != nil {
 			return fmt.Errorf("composing genesis: %w", err)
@@ -132,23 +154,39 @@ func writeGenesis(dir party.Dir, f Founding, keys *Keys, ca envelope.CA, officer
 	if err := g.Validate(f.Begun); err != nil {
 		return fmt.Errorf("composing genesis: %w", err)
 	}
-	data, err := json.MarshalIndent(begun{f.Begun, g}, "", "  ")
+	out.Chain = g
+	data, err := out.Encode()
 	if err != nil {
-		return fmt.Errorf("composing genesis: %w", err)
+		return err
 	}
-	return dir.Write(append(data, '\n'), genesisFile)
+	return dir.Write(data, party.GenesisFile)
 }
 
-func readGenesis(dir party.Dir) (begun, error) {
-	data, err := dir.Read(genesisFile)
+// makeSites makes the authority's own node and puts it before the others: nothing
+// where the chain has one validator.
+func makeSites(dir party.Dir, f Founding, passphrase []byte) ([]party.Site, error) {
+	if f.Nodes == nil {
+		return nil, nil
+	}
+	own, err := NodeDir(dir).MakeSite(f.Nodes.ID, f.Suite, ChainDir(dir), f.Nodes.Address, passphrase)
 	if err != nil {
-		return begun{}, err
+		return nil, err
 	}
-	var b begun
-	if err := json.Unmarshal(data, &b); err != nil {
-		return begun{}, fmt.Errorf("reading %s: %w", dir.Path(genesisFile), err)
+	return append([]party.Site{own}, f.Nodes.Sites...), nil
+}
+
+// certifySite issues the certificate of a node of genesis, once its file is found
+// to hold together.
+func certifySite(ca envelope.CA, f Founding, s party.Site) (party.Certified, error) {
+	r, err := s.Check()
+	if err != nil {
+		return party.Certified{}, fmt.Errorf("node %s: %w", s.ID, err)
 	}
-	return b, nil
+	return Certify(ca, r, f.Begun.Add(-time.Minute), f.Begun.AddDate(certificateYears, 0, 0))
+}
+
+func readGenesis(dir party.Dir) (party.Genesis, error) {
+	return party.ReadGenesis(dir.Path(party.GenesisFile))
 }
 
 // Certify issues the certificates that a request asks for: both begin at once,

@@ -1,11 +1,14 @@
 package authority
 
 import (
+	"cmp"
 	"log/slog"
 	"time"
 
 	"signalbox.dev/signalbox/envelope"
 	role "signalbox.dev/signalbox/internal/authority"
+	"signalbox.dev/signalbox/internal/chain"
+	"signalbox.dev/signalbox/internal/config"
 	"signalbox.dev/signalbox/internal/fusion"
 	"signalbox.dev/signalbox/internal/link"
 	"signalbox.dev/signalbox/internal/ops"
@@ -26,6 +29,10 @@ func Open(c *Config, clock func() time.Time, log *slog.Logger) (*party.Process, 
 	if err != nil {
 		return nil, err
 	}
+	network, err := joinNodes(c, dir, b)
+	if err != nil {
+		return nil, err
+	}
 	register, err := openRegister(c.Licences, c.TrialLicences)
 	if err != nil {
 		return nil, err
@@ -40,7 +47,7 @@ func Open(c *Config, clock func() time.Time, log *slog.Logger) (*party.Process, 
 		return nil, err
 	}
 	p, err = New(Parts{
-		Dir: dir, Keys: keys, Genesis: b.Genesis, Begun: b.Begun, SubjectKey: role.SubjectKeyMode(c.SubjectKey),
+		Dir: dir, Keys: keys, Genesis: b.Chain, Begun: b.Begun, Network: network, SubjectKey: role.SubjectKeyMode(c.SubjectKey),
 		Register: register, Profiles: []profile.Profile{business}, Nodes: nodes.Directory, Links: nodes.Layers(),
 		Clock: clock, Logger: log,
 	})
@@ -48,10 +55,41 @@ func Open(c *Config, clock func() time.Time, log *slog.Logger) (*party.Process, 
 		return nil, err
 	}
 	return &party.Process{
-		Role: "authority", Layers: p.Layers(), Unready: nodes.Unready,
-		Sources: []ops.Source{Figures(p.Chain), ops.Links(nodes.Up())},
+		Role: "authority", Layers: p.Layers(),
+		Unready: func() string { return cmp.Or(nodes.Unready(), party.AloneAmong(p.Chain, network)) },
+		Sources: []ops.Source{Figures(p.Chain, ownNode(network)), ops.Links(nodes.Up())},
 		Close:   func() error { return nil }, // the chain closes itself when it has run
 	}, nil
+}
+
+// joinNodes makes the authority's node one of several, where genesis names some.
+func joinNodes(c *Config, dir party.Dir, g party.Genesis) (*chain.Network, error) {
+	several := len(g.Chain.Contract.Nodes) > 0
+	switch {
+	case !several && c.Chain.Listen == "":
+		return nil, nil
+	case !several:
+		return nil, config.Bad("chain.listen", "this chain began with one validator alone: signalbox init authority with --chain-listen begins one of several")
+	case c.Chain.Listen == "":
+		return nil, config.Bad("chain.listen", "is empty, and genesis names %d nodes: say where they reach this one", len(g.Chain.Contract.Nodes))
+	}
+	passphrase, err := party.Passphrase(c.PassphraseFile)
+	if err != nil {
+		return nil, err
+	}
+	own, err := NodeDir(dir).OpenSite(ChainDir(dir), passphrase)
+	if err != nil {
+		return nil, err
+	}
+	return g.Join(own, c.Chain.Listen, c.Chain.Peers)
+}
+
+// ownNode is the identity of the authority's node among others.
+func ownNode(n *chain.Network) string {
+	if n == nil {
+		return ""
+	}
+	return n.ID
 }
 
 // open reads keys, and the certificate for links.

@@ -23,7 +23,8 @@ type Parts struct {
 	Dir        party.Dir
 	Keys       *Keys
 	Genesis    chain.Genesis
-	Begun      time.Time // genesis time
+	Begun      time.Time      // genesis time
+	Network    *chain.Network // nil: the authority's node is alone
 	SubjectKey role.SubjectKeyMode
 	Register   role.Register
 	Profiles   []profile.Profile
@@ -52,7 +53,7 @@ func New(p Parts) (_ *Party, err error) {
 	}
 	out := &Party{parts: p}
 	out.Chain, err = chain.Open(chain.Config{
-		Dir: ChainDir(p.Dir), Genesis: p.Genesis, Begun: p.Begun, Signers: signers, Clock: p.Clock,
+		Dir: ChainDir(p.Dir), Genesis: p.Genesis, Begun: p.Begun, Signers: signers, Clock: p.Clock, Network: p.Network,
 		Logger: p.Logger.With("part", "supervision chain"),
 	})
 	if err != nil {
