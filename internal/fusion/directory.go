@@ -18,6 +18,9 @@ var (
 	ErrMalformed = errors.New("malformed message")
 	// ErrStopped says that the node has stopped or is stopping.
 	ErrStopped = errors.New("the fusion node has stopped")
+	// ErrDisk says that a node could not write its streams, and has stopped: a
+	// stream that failed once takes nothing more until its node starts again.
+	ErrDisk = errors.New("the fusion node's disk can't be written")
 )
 
 // Directory finds the node that serves a platform and kind of business (R1.3).

@@ -135,6 +135,8 @@ type Node struct {
 
 	gates map[string]*client // written before ready is closed, read after; by platform
 	relay *client            // likewise; the authority's, nil when the node does not listen
+
+	broken chan string // gets why a stream's disk could not be written
 }
 
 // NewNode checks cfg and starts nothing.
@@ -151,6 +153,7 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 		ready:    make(chan struct{}),
 		stopping: make(chan struct{}),
 	}}
+	n.broken = make(chan string, 1)
 	n.door = newDoor(cfg, n.log)
 	n.take = func(data []byte) error {
 		if cfg.Listen == "" {
@@ -161,8 +164,8 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 	return n, nil
 }
 
-// Run starts the node and blocks until ctx ends, then returns nil; any error is
-// one of starting. A Node runs once: make another on the same folder to start
+// Run starts the node and blocks until ctx ends, then returns nil. An error is
+// one of starting, or ErrDisk. A Node runs once: make another on the same folder to start
 // again. What was taken and not acknowledged before is then given out at once.
 //
 // It stops in this order:
@@ -177,7 +180,7 @@ func (n *Node) Run(ctx context.Context) error {
 		return err
 	}
 	n.door.recall()
-	srv, err := startServer(n.cfg, n.door, n.log)
+	srv, err := startServer(n.cfg, n.door, n.log, n.broken)
 	if err == nil {
 		err = n.powers.read(n.cfg)
 	}
@@ -197,11 +200,15 @@ func (n *Node) Run(ctx context.Context) error {
 	close(n.ready)
 	n.log.Info("fusion node is running", "routes", len(n.cfg.Routes), "address", n.Addr())
 
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case why := <-n.broken:
+		err = fmt.Errorf("running fusion node %s: %w: %s; it goes on when it is started again and there is room", n.cfg.Name, ErrDisk, why)
+	}
 	n.refuse()
 	n.awaitCalls(stopGrace)
 	n.closeLinks()
 	stopServer(srv)
 	n.log.Info("fusion node has stopped")
-	return nil
+	return err
 }

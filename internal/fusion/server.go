@@ -38,7 +38,8 @@ const (
 
 // startServer starts the embedded server: no signal handlers, no socket but the
 // one that d is to guard, its streams under cfg.Dir. On error it has stopped again.
-func startServer(cfg NodeConfig, d *door, log *slog.Logger) (*server.Server, error) {
+// broken is told when a stream's disk could not be written.
+func startServer(cfg NodeConfig, d *door, log *slog.Logger, broken chan<- string) (*server.Server, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the node's folder: %w", err)
 	}
@@ -70,7 +71,7 @@ func startServer(cfg NodeConfig, d *door, log *slog.Logger) (*server.Server, err
 	}
 	d.server.Store(srv)
 	fatal := make(chan string, 1)
-	heard := serverLog{log: log, fatal: fatal}
+	heard := serverLog{log: log, fatal: fatal, broken: broken}
 	srv.SetLoggerV2(heard, false, false, false)
 	srv.Start()
 	if !srv.ReadyForConnections(startWait) {
@@ -160,6 +161,10 @@ func (n *Node) closeLinks() {
 type serverLog struct {
 	log   *slog.Logger
 	fatal chan<- string // the first fatal message; the server goes on after one
+	// broken gets the first failure of a stream's disk. The server tells of it
+	// in its log alone, and that stream takes nothing more until the server
+	// starts again, whatever space there is by then.
+	broken chan<- string
 }
 
 func (l serverLog) Noticef(format string, v ...any) { l.log.Debug(fmt.Sprintf(format, v...)) }
@@ -170,6 +175,12 @@ func (l serverLog) Warnf(format string, v ...any)   { l.log.Warn(fmt.Sprintf(for
 // Errorf leaves out what strangers bring about: the door says it, with the reason.
 func (l serverLog) Errorf(format string, v ...any) {
 	text := fmt.Sprintf(format, v...)
+	if strings.Contains(text, "Critical write error") {
+		select {
+		case l.broken <- text:
+		default: // one is enough
+		}
+	}
 	for _, theirs := range []string{"authentication error", "TLS handshake error", "Violation"} {
 		if strings.Contains(text, theirs) {
 			l.log.Debug(text)
