@@ -3,6 +3,7 @@ package comet
 import (
 	"fmt"
 	"path/filepath"
+	"sync/atomic"
 
 	db "github.com/cometbft/cometbft-db"
 	"github.com/syndtr/goleveldb/leveldb/filter"
@@ -96,7 +97,31 @@ func prefixEnd(prefix []byte) []byte {
 
 // keptOpen is a store whose Close does nothing: CometBFT closes its databases
 // while the last of its goroutines may still read them, and panics. The node
-// closes them itself when all has stopped.
-type keptOpen struct{ KV }
+// closes them itself when all has stopped. Nearly all: what CometBFT runs for each
+// peer ends a moment after the peer, waited for by nobody. What it still reads
+// once the store is gone, it finds missing.
+type keptOpen struct {
+	KV
+	gone *atomic.Bool // set before the store is closed
+}
 
+// Get implements KV.
+func (k keptOpen) Get(key []byte) ([]byte, error) {
+	v, err := k.KV.Get(key)
+	if err != nil && k.gone.Load() {
+		return nil, nil
+	}
+	return v, err
+}
+
+// Has implements KV.
+func (k keptOpen) Has(key []byte) (bool, error) {
+	ok, err := k.KV.Has(key)
+	if err != nil && k.gone.Load() {
+		return false, nil
+	}
+	return ok, err
+}
+
+// Close implements KV.
 func (keptOpen) Close() error { return nil }

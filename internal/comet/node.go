@@ -32,6 +32,7 @@ type Node struct {
 	failure  error
 	failing  sync.Once
 	stopping atomic.Bool
+	gone     atomic.Bool // the databases are being closed
 
 	mu      sync.RWMutex // guards what follows; held for reading while the node is used
 	state   lifecycle
@@ -185,7 +186,7 @@ func (n *Node) openDB(c *cfg.DBContext) (KV, error) {
 		return nil, err
 	}
 	n.dbs = append(n.dbs, kv) // Start holds n.mu
-	return keptOpen{kv}, nil
+	return keptOpen{kv, &n.gone}, nil
 }
 
 // Run starts the node unless it has been started, waits until ctx ends or the
@@ -258,6 +259,7 @@ func (n *Node) close() {
 		errs = append(errs, stop(n.inner))
 	}
 	n.dialling.Wait() // a dial ends with the transport
+	n.gone.Store(true)
 	for _, kv := range n.dbs {
 		errs = append(errs, kv.Close())
 	}
