@@ -44,9 +44,6 @@ type applied struct {
 
 // Run admits.
 func (c *admitCommand) Run(a *app) error {
-	if c.Days < 1 || c.Days > 3650 {
-		return errors.New("--days: want 1 to 3650")
-	}
 	if have, err := party.Exists(c.Out); err != nil || have {
 		return errors.Join(err, fmt.Errorf(a.say.of("%s is there already, and nothing is overwritten", "%s 已存在，不会覆盖"), c.Out))
 	}
@@ -58,13 +55,13 @@ func (c *admitCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	all, err := c.certify(requests, time.Now())
+	all, err := c.certify(requests, c.Days, time.Now())
 	if err != nil {
 		return err
 	}
 	out := party.Admission{Authority: trust}
 	for i := range all {
-		if err := c.order(a, &all[i]); err != nil {
+		if err := c.admit(a, &all[i], c.Tags); err != nil {
 			return fmt.Errorf("%s: %w", all[i].request.Subject.ID, err)
 		}
 		out.Parties = append(out.Parties, all[i].given)
@@ -88,8 +85,8 @@ func (c *admitCommand) read() ([]envelope.Request, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(c.Fingerprint) > 0 && !slices.Contains(c.Fingerprint, r.Hash.String()) {
-			return nil, fmt.Errorf("%s: its fingerprint is %s, which is none of those given: it is not the request that the applicant made", file, r.Hash)
+		if err := announced(c.Fingerprint, file, r.Hash.String()); err != nil {
+			return nil, err
 		}
 		if slices.ContainsFunc(out, func(o envelope.Request) bool { return o.Subject.ID == r.Subject.ID }) {
 			return nil, fmt.Errorf("%s: a second request of %s", file, r.Subject.ID)
@@ -100,8 +97,11 @@ func (c *admitCommand) read() ([]envelope.Request, error) {
 }
 
 // certify issues the certificates, by the CA's key in the authority's folder.
-func (c *admitCommand) certify(requests []envelope.Request, now time.Time) ([]applied, error) {
-	dir := party.Dir(c.authority())
+func (w warrant) certify(requests []envelope.Request, days int, now time.Time) ([]applied, error) {
+	if days < 1 || days > 3650 {
+		return nil, errors.New("--days: want 1 to 3650")
+	}
+	dir := party.Dir(w.authority())
 	passphrase, err := party.Passphrase(dir.Path(party.PassphraseFile))
 	if err != nil {
 		return nil, err
@@ -112,7 +112,7 @@ func (c *admitCommand) certify(requests []envelope.Request, now time.Time) ([]ap
 	}
 	// The minute is for clocks that run behind; a certificate of the same
 	// minute would otherwise not be good yet.
-	from, to := now.Add(-time.Minute), now.AddDate(0, 0, c.Days)
+	from, to := now.Add(-time.Minute), now.AddDate(0, 0, days)
 	var out []applied
 	for _, r := range requests {
 		given, err := authority.Certify(ca, r, from, to)
@@ -124,18 +124,18 @@ func (c *admitCommand) certify(requests []envelope.Request, now time.Time) ([]ap
 	return out, nil
 }
 
-// order has the identity admitted, or renewed.
-func (c *admitCommand) order(a *app, p *applied) error {
+// admit has the identity admitted, or renewed.
+func (w warrant) admit(a *app, p *applied, given []string) error {
 	if p.request.Subject.Role == string(contract.RoleReviewer) {
 		return nil
 	}
-	cl := c.client()
+	cl := w.client()
 	defer cl.Close()
 	i, err := cl.Certified(a.ctx, p.given.Signing)
 	if err != nil {
 		return a.plain(err)
 	}
-	i.Status, i.Tags = contract.Active, tags(c.Tags)
+	i.Status, i.Tags = contract.Active, tags(given)
 	known, err := cl.Identities(a.ctx, i.Role)
 	if err != nil {
 		return a.plain(err)
@@ -144,7 +144,7 @@ func (c *admitCommand) order(a *app, p *applied) error {
 	if slices.ContainsFunc(known, func(k oversight.IdentityView) bool { return k.ID == i.ID }) {
 		kind = contract.IdentityRenew
 	}
-	o, err := c.give(a, order{kind, i})
+	o, err := w.give(a, order{kind, i})
 	if err != nil {
 		return err
 	}

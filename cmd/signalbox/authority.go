@@ -25,6 +25,8 @@ type authorityCommand struct {
 	Admit    admitCommand        `cmd:"" help:"Certify applicants and admit them."`
 	Status   statusCommand       `cmd:"" help:"Where the chain stands: rules in force, last order, what is stopped."`
 	Identity identityCommand     `cmd:"" help:"Admit, verify, suspend, revoke and restore participants."`
+	Node     nodesCommand        `cmd:"" help:"Nodes of the supervision chain: list, admit, weigh, remove."`
+	Seats    committeeCommand    `cmd:"" name:"committee" help:"Who validates the supervision chain: how many sit, and how seats rotate."`
 	List     listCommand         `cmd:"" help:"Restricted lists: show, import, export, lift, appeals, define."`
 	Standing standingCommand     `cmd:"" help:"An institution's standing: allow, deny or neither."`
 	Grant    grantCommand        `cmd:"" help:"Batch grants: issue, renew, revoke, list."`

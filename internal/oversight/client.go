@@ -141,6 +141,20 @@ func (c *Client) Identities(ctx context.Context, role contract.Role) ([]Identity
 	}
 }
 
+// Committee is who validates the chain; a *Problem of status 404 where it has one
+// validator.
+func (c *Client) Committee(ctx context.Context) (out CommitteeView, err error) {
+	err = c.get(ctx, "committee", nil, &out)
+	return out, err
+}
+
+// Nodes are the chain's nodes, by id.
+func (c *Client) Nodes(ctx context.Context) ([]NodeView, error) {
+	var out NodeList
+	err := c.get(ctx, "nodes", nil, &out)
+	return out.Nodes, err
+}
+
 // Certified checks a certificate (DER) and gives the identity that it names.
 func (c *Client) Certified(ctx context.Context, der []byte) (out contract.Identity, err error) {
 	var got Certified

@@ -47,6 +47,8 @@ func NewHandler(cfg Config) (http.Handler, error) {
 		{"POST /v1/orders", "carrying out an order", h.order},
 		{"GET /v1/orders", "listing orders", h.orders},
 		{"GET /v1/identities", "listing identities", h.identities},
+		{"GET /v1/committee", "reading the committee", h.committee},
+		{"GET /v1/nodes", "listing nodes", h.nodes},
 		{"POST /v1/certificates", "reading a certificate", h.certified},
 		{"GET /v1/lists", "listing lists", h.lists},
 		{"GET /v1/lists/{list}", "listing entries", h.entries},

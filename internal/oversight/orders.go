@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"signalbox.dev/signalbox/committee"
 	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/chain"
@@ -102,6 +103,14 @@ func about(o contract.Order) string {
 	case contract.HoldDecide:
 		return of(o, func(d contract.HoldDecision) string {
 			return fmt.Sprintf("%s %s", map[bool]string{true: "grant", false: "refuse"}[d.Grant], d.Tx)
+		})
+	case contract.NodeAdmit:
+		return of(o, func(n contract.NodeSeat) string { return fmt.Sprintf("%s, weight %d", n.ID, n.Weight) })
+	case contract.NodeRemove:
+		return of(o, func(n contract.NodeRef) string { return n.ID })
+	case contract.CommitteeSet:
+		return of(o, func(t committee.Terms) string {
+			return fmt.Sprintf("%d seats, epoch %d, %d of %d missed", t.Seats, t.Epoch, t.Missed, t.Window)
 		})
 	default:
 		return aboutRules(o)

@@ -20,6 +20,7 @@ type Chain interface {
 	Past(ctx context.Context, from, to time.Time, fn func(chain.Past) error) error
 	Size() int64
 	Height() int64
+	Connected() []string // network ids of the nodes that this one is connected to
 }
 
 // Authority takes orders and makes pseudonyms. *authority.Authority is one.
@@ -44,6 +45,7 @@ type Config struct {
 	Chain     Chain
 	Authority Authority
 	CA        []byte           // DER certificate of the authority's CA
+	Node      string           // identity of the chain's own node, one of several; empty: alone
 	Clock     func() time.Time // nil: time.Now
 	Logger    *slog.Logger     // nil: discard
 }

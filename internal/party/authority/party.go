@@ -89,7 +89,7 @@ func (p *Party) Close() error { return p.Chain.Close() }
 // serveOfficers answers the officers' tools until ctx ends.
 func (p *Party) serveOfficers(ctx context.Context) error {
 	h, err := oversight.NewHandler(oversight.Config{
-		Chain: p.Chain, Authority: p.Authority, CA: p.parts.Genesis.CA, Clock: p.parts.Clock,
+		Chain: p.Chain, Authority: p.Authority, CA: p.parts.Genesis.CA, Node: ownNode(p.parts.Network), Clock: p.parts.Clock,
 		Logger: p.parts.Logger.With("part", "oversight"),
 	})
 	if err != nil {

@@ -1,0 +1,148 @@
+package nodes
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"signalbox.dev/signalbox/internal/oversight"
+)
+
+// R7.1, R8.1: four validators from the ceremony on, each a process. One killed,
+// decisions go on; two killed, there is none; back again, nothing is lost.
+// Strangers are turned away, a newcomer that is admitted follows the chain, and
+// its revocation ends its connections.
+func TestNodes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts seven processes")
+	}
+	c := convene(t, 4, nil)
+	c.start(c.nodes...)
+	c.status() // once it answers
+	steady := c.decisions(5)
+	c.kills(steady)
+	c.strangers()
+	c.newcomer()
+	c.terms()
+	c.agree(c.nodes...)
+	if last := c.status().LastOrder; last != c.given {
+		t.Errorf("the chain has %d orders, %d were carried out", last, c.given)
+	}
+	c.replay(c.nodes...)
+}
+
+func (c *council) kills(steady time.Duration) {
+	c.Helper()
+	site3, site4 := c.nodes[2], c.nodes[3]
+	site4.kill()
+	c.Logf("longest wait of 5 orders with four nodes: %v; of 8 after one was killed: %v", steady, c.decisions(8))
+	site3.kill()
+	_, err := c.decide(4 * time.Second)
+	if !errors.Is(err, context.DeadlineExceeded) {
+		c.Fatalf("with two of four killed: %v, want no decision", err)
+	}
+	waiting := c.given + 1
+	if last := c.status().LastOrder; last != c.given {
+		c.Fatalf("with two of four killed order %d stands, want none after %d", last, c.given)
+	}
+	c.start(site3)
+	took := c.until("the order that waited is carried out", func() bool { return c.status().LastOrder == waiting })
+	c.given = waiting
+	c.start(site4)
+	c.decisions(3)
+	c.agree(c.nodes...)
+	c.Logf("the order that waited was carried out %v after one of the killed was started", took)
+}
+
+// strangers are a node that nobody admitted, and one of another authority's CA
+// whose operator has named our nodes.
+func (c *council) strangers() {
+	c.Helper()
+	none := c.found("stranger")
+	c.copyGenesis(none, "authority")
+	foreign := c.found("foreign")
+	c.run("init", "authority", "--dir", c.in("elsewhere"), "--network", "rx-network-1", "--officer", c.in("officer", "request.pem"),
+		"--node", "node-1=127.0.0.1:1=rx-platform-1/prescription", "--chain-listen", freeAddress(c.T), "--validator", c.in("foreign", "node.json"))
+	c.copyGenesis(foreign, "elsewhere")
+	var peers strings.Builder
+	for _, n := range decoded[[]oversight.NodeView](c.T, c.office("node", "list", "--json")) {
+		at := slices.IndexFunc(c.nodes, func(p *process) bool { return p.id == n.ID || n.ID == "authority-node" && p.id == "authority" })
+		peers.WriteString("\n  - network: \"" + n.Network + "\"\n    address: \"" + c.nodes[at].addr + "\"")
+	}
+	conf, err := os.ReadFile(c.in("foreign", "node.yaml"))
+	must(c.T, err)
+	must(c.T, os.WriteFile(c.in("foreign", "node.yaml"), []byte(strings.Replace(string(conf), "peers: []", "peers:"+peers.String(), 1)), 0o600))
+	c.start(none, foreign)
+	for _, p := range []*process{none, foreign} {
+		c.until(p.id+" runs", func() bool { return p.peers() >= 0 })
+	}
+	for range 6 { // it dials again and again
+		time.Sleep(300 * time.Millisecond)
+		c.decisions(1)
+		for _, p := range []*process{none, foreign} {
+			if p.peers() > 0 || p.height() > 0 {
+				c.Fatalf("%s is connected to %v nodes and knows block %v", p.id, p.peers(), p.height())
+			}
+		}
+		for _, p := range c.nodes {
+			if p.peers() > 3 {
+				c.Fatalf("%s has %v peers, want its three", p.id, p.peers())
+			}
+		}
+	}
+	if out, err := c.try("authority", "node", "admit", c.in("authority", "node", "request.pem"), "--data", c.in("authority"), "--keys", c.in("officer"), "--reason", "x"); err == nil {
+		c.Errorf("what is no node file is admitted:\n%s", out)
+	}
+	foreign.kill()
+	none.kill()
+}
+
+// newcomer is admitted as an observer, follows the chain, and is cut off when its
+// identity is revoked.
+func (c *council) newcomer() {
+	c.Helper()
+	p := c.found("observer")
+	c.copyGenesis(p, "authority")
+	c.start(p)
+	c.order("node", "admit", c.in("observer", "node.json"), "--weight", "0", "--json")
+	c.until("the observer follows the chain", func() bool { return p.height() == c.nodes[0].height() })
+	if p.figure("chain_seated") != 0 || p.figure("chain_members") != 4 {
+		c.Errorf("an observer sits, or the members are not four")
+	}
+	c.order("identity", "revoke", "observer")
+	took := c.until("the revoked node is dropped", func() bool { return p.peers() == 0 })
+	c.decisions(2)
+	time.Sleep(2 * time.Second) // it dials again
+	if p.peers() != 0 || p.height() >= c.nodes[0].height() {
+		c.Errorf("a revoked node has %v peers and is at block %v of %v", p.peers(), p.height(), c.nodes[0].height())
+	}
+	c.Logf("the last connection of a revoked node ended %v after the order was carried out", took)
+	p.kill()
+}
+
+// terms are changed by officers, and shown in both languages.
+func (c *council) terms() {
+	c.Helper()
+	c.order("node", "weigh", "site-2", "1")
+	c.order("committee", "set", "--seats", "3", "--epoch", "1000")
+	c.decisions(3)
+	v := decoded[oversight.CommitteeView](c.T, c.office("committee", "show", "--json"))
+	if v.Seated != 3 || v.Terms.Seats != 3 || v.Terms.Epoch != 1000 || v.Terms.Window != 100 || v.Candidates != 4 {
+		c.Errorf("after the order the committee is %+v", v)
+	}
+	if out := string(c.run("--lang", "zh", "authority", "committee", "show", "--data", c.in("authority"))); !strings.Contains(out, "席位数") {
+		c.Errorf("in Chinese:\n%s", out)
+	}
+	for lang, want := range map[string]string{"en": "waits", "zh": "候补"} {
+		if out := string(c.run("--lang", lang, "authority", "node", "list", "--data", c.in("authority"))); !strings.Contains(out, want) {
+			c.Errorf("nobody waits for a seat:\n%s", out)
+		}
+	}
+	if out, err := c.try("authority", "committee", "set", "--seats", "0", "--data", c.in("authority"), "--keys", c.in("officer"), "--reason", "x"); err == nil {
+		c.Errorf("no seats at all are set:\n%s", out)
+	}
+}
