@@ -17,6 +17,7 @@ import (
 	"signalbox.dev/signalbox/archive/segment"
 	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/envelope"
+	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/archiving"
 	"signalbox.dev/signalbox/internal/chain"
 	"signalbox.dev/signalbox/internal/chain/chaintest"
@@ -33,6 +34,7 @@ type archived struct {
 	given    map[int64][]byte
 	decided  []chain.Decided
 	manifest *segment.Manifest
+	payload  int // bytes of each; 0: a few
 }
 
 // count is two segments and a rest.
@@ -51,7 +53,7 @@ func newArchived(t *testing.T) *archived {
 	return a
 }
 
-func (a *archived) fill(t *testing.T, n int) {
+func (a *archived) fill(t testing.TB, n int) {
 	t.Helper()
 	var g errgroup.Group
 	g.SetLimit(32)
@@ -59,6 +61,9 @@ func (a *archived) fill(t *testing.T, n int) {
 	a.decided = append(a.decided, make([]chain.Decided, n)...)
 	for i := range n {
 		sub, h, facts := a.Registration(t, chaintest.Numbered(from+i))
+		if a.payload > 0 {
+			sub, h = a.Submission(t, flow.Header{Step: flow.Register, Record: h.Record}, bytes.Repeat([]byte("x"), a.payload))
+		}
 		tx := a.Compose(t, sub, facts)
 		g.Go(func() (err error) {
 			a.decided[from+i], err = a.chain.Decide(t.Context(), h.ID, tx)
@@ -81,7 +86,7 @@ func (a *archived) run(t *testing.T) *segment.Manifest {
 	return m
 }
 
-func opened(t *testing.T, place string) archive.Store {
+func opened(t testing.TB, place string) archive.Store {
 	t.Helper()
 	s, err := blob.Open(t.Context(), place)
 	must(t, err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -25,6 +26,7 @@ type Config struct {
 	Clock   func() time.Time // of proposals, which decisions are dated by; nil: time.Now
 	Logger  *slog.Logger     // nil: discard
 	Network *Network         // nil: the node is alone
+	Archive Archived         // what pruned blocks held; nil: nothing is pruned
 }
 
 // Validate says what is missing.
@@ -55,6 +57,7 @@ type Chain struct {
 	waiting     comet.Waiters[flow.Hash, result]
 	resolutions chan struct{}
 	ready       chan struct{} // closed when Run takes transactions
+	archived    atomic.Int64  // see Prune
 }
 
 // Open prepares a node in its directory; nothing runs before Run.
@@ -94,7 +97,8 @@ func Open(cfg Config) (*Chain, error) {
 	c.node, err = comet.New(comet.Config{
 		Dir: nodeDir(cfg.Dir), ChainID: c.id, Genesis: state, GenesisTime: cfg.Begun,
 		Validators: seats, Network: c.network(cfg.Network),
-		App: app, Logger: cfg.Logger, Now: cfg.Clock, MaxTxBytes: MaxTx,
+		Retain: c.archived.Load,
+		App:    app, Logger: cfg.Logger, Now: cfg.Clock, MaxTxBytes: MaxTx,
 	})
 	if err != nil {
 		db.Close()

@@ -39,7 +39,7 @@ func pastOf(d Decided, raw []byte) (Past, error) {
 // Past gives fn the decisions issued from one time to before another, in the
 // log's order; a zero time is no bound. It ends with ctx, or when fn fails.
 func (c *Chain) Past(ctx context.Context, from, to time.Time, fn func(Past) error) error {
-	var block comet.Stored
+	past := pruned{c.Source(), c.cfg.Archive}
 	for i := range c.Size() {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -52,12 +52,11 @@ func (c *Chain) Past(ctx context.Context, from, to time.Time, fn func(Past) erro
 		if d.Index != i || !from.IsZero() && at.Before(from) || !to.IsZero() && !at.Before(to) {
 			continue // outside, or a later decision took its place
 		}
-		if block.Height != d.Height {
-			if block, err = c.node.Block(d.Height); err != nil {
-				return fmt.Errorf("reading block %d: %w", d.Height, err)
-			}
+		raw, err := past.transaction(d)
+		if err != nil {
+			return err
 		}
-		p, err := pastOf(d, block.Txs[d.Slot])
+		p, err := pastOf(d, raw)
 		if err != nil {
 			return err
 		}

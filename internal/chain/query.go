@@ -106,16 +106,14 @@ func (c *Chain) list(prefix string) ([]Decided, error) {
 }
 
 // Submission returns a decided submission as it was received, its payload still
-// sealed, and the facts, both from the block that holds them.
+// sealed, and the facts, both from the block that holds them, or from the archive
+// where that block was pruned.
 func (c *Chain) Submission(d Decided) (flow.Submission, contract.Facts, error) {
-	b, err := c.node.Block(d.Height)
+	raw, err := c.transaction(d)
 	if err != nil {
-		return flow.Submission{}, contract.Facts{}, fmt.Errorf("reading block %d: %w", d.Height, err)
+		return flow.Submission{}, contract.Facts{}, err
 	}
-	if d.Slot >= len(b.Txs) || TxHash(b.Txs[d.Slot]) != d.Leaf.Tx {
-		return flow.Submission{}, contract.Facts{}, fmt.Errorf("block %d does not hold transaction %s", d.Height, d.Leaf.Tx)
-	}
-	return openDecide(b.Txs[d.Slot])
+	return openDecide(raw)
 }
 
 func openDecide(raw []byte) (flow.Submission, contract.Facts, error) {

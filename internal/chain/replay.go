@@ -18,6 +18,7 @@ type Replayed struct {
 	Blocks      int64
 	Decisions   int64
 	Checkpoints int
+	Pruned      int64    // blocks that are not there any more; with any, nothing was re-executed
 	Problems    []string // each says what, where
 }
 
@@ -39,7 +40,11 @@ func Replay(ctx context.Context, dir string, keys receipt.Keys, fn func(Decided)
 	}
 	defer db.Close()
 	r := &replay{blocks: blocks, app: app, fresh: app.db, stored: db}
-	if err := r.run(ctx); err != nil {
+	run := r.run
+	if blocks.Base() > 1 {
+		run = r.runPruned
+	}
+	if err := run(ctx); err != nil {
 		return r.Replayed, err
 	}
 	if err := r.roots(keys); err != nil {
@@ -141,6 +146,73 @@ func (r *replay) comparePrefix(prefix string) error {
 		return err
 	}
 	return have.Error()
+}
+
+// runPruned checks what can be checked without the first blocks: that those that
+// are left link and are signed, and that the log's hashes are those of its leaves.
+// What the decisions followed from is not re-executed. The database is believed
+// for the rest of what it says, and the log's checkpoints for what leaves say.
+func (r *replay) runPruned(ctx context.Context) error {
+	r.Chain, r.Pruned = r.blocks.Genesis().ChainID, r.blocks.Base()-1
+	var at meta
+	if _, err := load(func(key string) ([]byte, error) { return r.stored.Get([]byte(key)) }, metaName, &at); err != nil {
+		return err
+	}
+	err := r.blocks.Verify(ctx, func(b comet.Stored) error {
+		r.Blocks++
+		if b.Height == at.Height+1 && !bytes.Equal(b.AppHash, at.AppHash) {
+			r.problem("block %d: header gives another app hash for what came before than the database", b.Height)
+		}
+		return nil
+	})
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		r.problem("supervision chain: %v", err)
+	case at.Height != r.blocks.Height() && at.Height != r.blocks.Height()-1:
+		r.problem("supervision chain's database is of block %d, the chain ends at %d", at.Height, r.blocks.Height())
+	}
+	if err := r.relog(ctx, at.Size); err != nil {
+		return err
+	}
+	root, err := newOverlay(r.fresh).root(r.Decisions)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(appHash(at.Size, root, at.Digest), at.AppHash) {
+		r.problem("supervision chain's database: its leaves don't give the app hash of block %d", at.Height)
+	}
+	if err := r.comparePrefix(hashPrefix); err != nil {
+		return err
+	}
+	r.fresh = r.stored // for what decisions say beside the leaves
+	r.app.at = at
+	return nil
+}
+
+// relog makes the log again from the database's leaves.
+func (r *replay) relog(ctx context.Context, size int64) error {
+	o := newOverlay(r.fresh)
+	for ; r.Decisions < size && ctx.Err() == nil; r.Decisions++ {
+		leaf, err := r.stored.Get([]byte(leafKey(r.Decisions)))
+		if err != nil {
+			return err
+		}
+		if leaf == nil {
+			r.problem("supervision chain's database lacks leaf %d", r.Decisions)
+			return nil
+		}
+		if err := o.appendLeaf(r.Decisions, leaf); err != nil {
+			return err
+		}
+	}
+	for key, v := range o.changes {
+		if err := r.fresh.Set([]byte(key), v); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
 }
 
 // roots checks every stored checkpoint against the replayed log.

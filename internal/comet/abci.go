@@ -17,6 +17,7 @@ type abciApp struct {
 	app   Application
 	now   func() time.Time
 	admit func(id string) error // nil: nobody
+	keep  func() int64          // the height below which blocks may go, 0 for none; nil: 0
 
 	mu   sync.Mutex
 	last time.Time // guarded by mu; time of the last block with transactions
@@ -119,7 +120,11 @@ func (a *abciApp) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCo
 	if err := a.app.Commit(); err != nil {
 		return nil, a.failed("commit", err)
 	}
-	return &abci.ResponseCommit{}, nil
+	var out abci.ResponseCommit
+	if a.keep != nil {
+		out.RetainHeight = a.keep()
+	}
+	return &out, nil
 }
 
 // resume finds the time of the last block with transactions, so that a clock that was

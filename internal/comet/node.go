@@ -59,12 +59,14 @@ func New(c Config) (*Node, error) {
 		return nil, err
 	}
 	c = c.withDefaults()
-	return &Node{
+	n := &Node{
 		cfg:     c,
 		app:     &abciApp{app: c.App, now: c.Now, admit: c.Network.admits()},
 		stopped: make(chan struct{}),
 		failed:  make(chan struct{}),
-	}, nil
+	}
+	n.app.keep = n.retain
+	return n, nil
 }
 
 // Start opens the directory, gives the application the blocks that it has not
@@ -157,6 +159,7 @@ func (n *Node) genesis(key *privval.FilePV) node.GenesisDocProvider {
 		}
 		params := types.DefaultConsensusParams()
 		params.Block.MaxBytes = n.cfg.MaxBlockBytes
+		params.Evidence.MaxAgeNumBlocks, params.Evidence.MaxAgeDuration = evidenceBlocks, evidenceTime
 		params.Evidence.MaxBytes = min(params.Evidence.MaxBytes, n.cfg.MaxBlockBytes)
 		return &types.GenesisDoc{
 			ChainID:         n.cfg.ChainID,

@@ -120,7 +120,13 @@ func (f *Fixture) logKeys(t testing.TB) {
 // Open starts a node in dir and stops it when the test ends or stop is called.
 func (f *Fixture) Open(t testing.TB, dir string) (c *chain.Chain, stop func()) {
 	t.Helper()
-	c, err := chain.Open(chain.Config{Dir: dir, Genesis: f.Genesis, Begun: f.Begun, Signers: f.Signers})
+	return f.OpenArchived(t, dir, nil)
+}
+
+// OpenArchived is Open of a chain that reads from an archive what it has pruned.
+func (f *Fixture) OpenArchived(t testing.TB, dir string, a chain.Archived) (c *chain.Chain, stop func()) {
+	t.Helper()
+	c, err := chain.Open(chain.Config{Dir: dir, Genesis: f.Genesis, Begun: f.Begun, Signers: f.Signers, Archive: a})
 	must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

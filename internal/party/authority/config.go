@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"signalbox.dev/signalbox/archive/segment"
+	"signalbox.dev/signalbox/internal/archiving"
 	"signalbox.dev/signalbox/internal/config"
 	"signalbox.dev/signalbox/internal/party"
 )
@@ -19,6 +21,7 @@ type Config struct {
 	SubjectKey     string        `yaml:"subject_key" enum:"hmac,sha256" doc:"How subjects' keys on the chain are made: hmac, or sha256 as in the source, which can be undone by trial." zh:"链上患者键的生成方式：hmac，或与原方案一致的 sha256（可被穷举还原）。"`
 	Licences       string        `yaml:"licences" form:"path" doc:"The licence register that enrolments are checked against: a CSV file of lines licence,name. Empty: no licence is known, and nobody can enrol." zh:"核验登记申请所用的执业证登记册：CSV 文件，每行为“执业证号,姓名”。留空则不认可任何执业证，无人可以登记。"`
 	TrialLicences  bool          `yaml:"trial_licences" doc:"Take the licences of the built-in people of trial platforms too. Not for real use." zh:"同时认可试用平台内置人员的执业证，不得用于正式运行。"`
+	Archive        Archive       `yaml:"archive" doc:"Where the supervision chain's data are archived at intervals, and what the chain may then prune." zh:"监管链数据定期归档的位置，以及归档后可裁剪的范围。"`
 	Drain          time.Duration `yaml:"drain" min:"1s" max:"10m" doc:"How long a stop may take: what has been taken is answered first." zh:"停止时的最长等待：先答复已接收的提交。"`
 	Ops            party.Ops     `yaml:"ops" doc:"For operators' tools." zh:"供运维工具使用。"`
 	Log            party.Log     `yaml:"log" doc:"The log." zh:"日志。"`
@@ -31,11 +34,33 @@ type Node struct {
 	Routes  []party.Route `yaml:"routes" doc:"What it serves; no route may be served by two nodes." zh:"服务的平台与业务类型；同一路由不得由两个节点服务。"`
 }
 
+// Archive is the section `archive` (R10.1).
+type Archive struct {
+	Place      string        `yaml:"place" doc:"A folder, file:///PATH, or s3://BUCKET?region=REGION in a program built with the tag s3. Empty: nothing is archived." zh:"目录、file:///PATH，或（以 s3 标签构建的程序）s3://BUCKET?region=REGION。留空则不归档。"`
+	Every      time.Duration `yaml:"every" min:"1s" max:"720h" doc:"How often it is looked whether a segment is whole." zh:"检查是否已满一个分段的间隔。"`
+	Decisions  int           `yaml:"decisions" min:"256" max:"1048576" doc:"How many decisions a segment holds: a multiple of 256. It may change; segments that were written stay as they are." zh:"每个分段的决定条数，须为 256 的倍数。可以更改，已写入的分段不变。"`
+	KeepBlocks int           `yaml:"keep_blocks" doc:"How many of the newest blocks are never pruned; older ones are, once all they hold is archived and verified. 0 keeps all." zh:"始终保留的最新区块数；更早的区块在内容归档并验证后裁剪。0 表示全部保留。"`
+}
+
+// validate says which key is unfit.
+func (a Archive) validate() error {
+	switch {
+	case a.Decisions%segment.Width != 0:
+		return config.Bad("archive.decisions", "%d: want a multiple of %d", a.Decisions, segment.Width)
+	case a.KeepBlocks < 0:
+		return config.Bad("archive.keep_blocks", "is negative")
+	case a.KeepBlocks > 0 && a.Place == "":
+		return config.Bad("archive.keep_blocks", "nothing is archived: name archive.place, or keep all blocks (0)")
+	}
+	return nil
+}
+
 // Default is the configuration where nothing else is said.
 func Default() *Config {
 	return &Config{
 		Directory: ".", PassphraseFile: "passphrase", SubjectKey: "hmac", Drain: 15 * time.Second,
-		Ops: party.Ops{Listen: "127.0.0.1:9101"}, Log: party.DefaultLog(),
+		Archive: Archive{Every: time.Hour, Decisions: archiving.DefaultLeaves},
+		Ops:     party.Ops{Listen: "127.0.0.1:9101"}, Log: party.DefaultLog(),
 	}
 }
 
@@ -45,6 +70,9 @@ func (c *Config) Validate() error {
 		return config.Bad("directory", "is empty")
 	}
 	if err := party.CheckPeers("chain.peers", c.Chain.Peers); err != nil {
+		return err
+	}
+	if err := c.Archive.validate(); err != nil {
 		return err
 	}
 	if len(c.Nodes) == 0 {

@@ -48,7 +48,7 @@ func Open(c *Config, clock func() time.Time, log *slog.Logger) (*party.Process, 
 	}
 	p, err = New(Parts{
 		Dir: dir, Keys: keys, Genesis: b.Chain, Begun: b.Begun, Network: network, SubjectKey: role.SubjectKeyMode(c.SubjectKey),
-		Register: register, Profiles: []profile.Profile{business}, Nodes: nodes.Directory, Links: nodes.Layers(),
+		Register: register, Profiles: []profile.Profile{business}, Nodes: nodes.Directory, Links: nodes.Layers(), Archive: c.Archive,
 		Clock: clock, Logger: log,
 	})
 	if err != nil {

@@ -30,6 +30,7 @@ type Parts struct {
 	Profiles   []profile.Profile
 	Nodes      *fusion.Directory
 	Links      []party.Layer // that run Nodes; none where they are in this process
+	Archive    Archive       // its zero value: nothing is archived
 	Clock      func() time.Time
 	Logger     *slog.Logger
 }
@@ -39,7 +40,8 @@ type Party struct {
 	Chain     *chain.Chain
 	Authority *role.Authority
 
-	parts Parts
+	parts    Parts
+	archiver *archiver
 }
 
 // ChainDir is the folder of the authority's node of the supervision chain.
@@ -52,12 +54,15 @@ func New(p Parts) (_ *Party, err error) {
 		return nil, err
 	}
 	out := &Party{parts: p}
+	if out.archiver, err = newArchiver(p.Archive, p.Keys.Published()); err != nil {
+		return nil, err
+	}
 	out.Chain, err = chain.Open(chain.Config{
 		Dir: ChainDir(p.Dir), Genesis: p.Genesis, Begun: p.Begun, Signers: signers, Clock: p.Clock, Network: p.Network,
-		Logger: p.Logger.With("part", "supervision chain"),
+		Logger: p.Logger.With("part", "supervision chain"), Archive: out.archiver.archived(),
 	})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, out.archiver.close())
 	}
 	out.Authority, err = role.New(role.Config{
 		Suite: p.Keys.suite, Signing: p.Keys.Signing, Sealing: []envelope.PrivateKey{p.Keys.Sealing},
@@ -66,25 +71,26 @@ func New(p Parts) (_ *Party, err error) {
 		Logger: p.Logger.With("part", "authority"),
 	}, out.Chain, p.Nodes.Authority())
 	if err != nil {
-		return nil, errors.Join(err, out.Chain.Close())
+		return nil, errors.Join(err, out.Close())
 	}
 	return out, nil
 }
 
-// Layers are the chain, the links to fusion nodes, what serves them, and the
+// Layers are the chain, its archive, the links to fusion nodes, what serves them, and the
 // officers' socket, in the order in which they start. Backwards, they drain: no
 // officer is let in any more, then what was taken from the nodes is answered,
 // then the links close, then the chain ends.
 func (p *Party) Layers() []party.Layer {
 	return slices.Concat(
 		[]party.Layer{{Name: "supervision chain", Run: p.Chain.Run, Ready: p.Chain.Ready()}},
+		p.archiver.layers(p),
 		p.parts.Links,
 		[]party.Layer{{Name: "authority", Run: p.Authority.Run}, {Name: "officers' socket", Run: p.serveOfficers}},
 	)
 }
 
 // Close releases what was opened and is not to run.
-func (p *Party) Close() error { return p.Chain.Close() }
+func (p *Party) Close() error { return errors.Join(p.Chain.Close(), p.archiver.close()) }
 
 // serveOfficers answers the officers' tools until ctx ends.
 func (p *Party) serveOfficers(ctx context.Context) error {

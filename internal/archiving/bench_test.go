@@ -1,0 +1,97 @@
+package archiving_test
+
+import (
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"signalbox.dev/signalbox/archive/segment"
+	"signalbox.dev/signalbox/internal/chain"
+	"signalbox.dev/signalbox/internal/chain/chaintest"
+	"signalbox.dev/signalbox/receipt"
+)
+
+// BenchmarkDisk prints what a chain takes on disk under load, with everything kept
+// and with blocks pruned that are archived, at a half of the load and at its end
+// (R10.1). Every receipt given is verified at the end.
+func BenchmarkDisk(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		keep int64
+	}{{"all blocks kept", 0}, {"20 blocks kept", 20}} {
+		b.Run(c.name, func(b *testing.B) {
+			for range b.N {
+				load(b, c.keep)
+			}
+		})
+	}
+}
+
+func load(b *testing.B, keep int64) {
+	const rounds = 12
+	dir := b.TempDir()
+	a, _ := newPruned(b, dir)
+	a.payload = 24 << 10 // so that the stores have something to compact
+	for i := range rounds {
+		a.fill(b, segment.Width)
+		must(b, a.schedule(keep).Once(b.Context()))
+		if i == rounds/2-1 || i == rounds-1 {
+			blocks, states, log, decisions := sizes(b, dir)
+			b.Logf("%5d decisions, %5d blocks (from %d): blocks %6.2f MB, states %5.2f MB, log %5.2f MB; decisions %5.2f MB, archive %5.2f MB",
+				len(a.decided), a.chain.Height(), a.chain.Base(), mb(blocks), mb(states), mb(log), mb(decisions), mb(total(b, a.dir)))
+		}
+	}
+	start := time.Now()
+	for _, file := range a.given {
+		_, err := receipt.Verify(file, a.Keys, chaintest.Chain)
+		must(b, err)
+	}
+	b.Logf("%d receipts verified in %v", len(a.given), time.Since(start).Round(time.Millisecond))
+	past := 0
+	must(b, a.chain.Past(b.Context(), time.Time{}, time.Time{}, func(chain.Past) error { past++; return nil }))
+	if past != len(a.decided) {
+		b.Errorf("%d decisions can be read with their submissions, want %d", past, len(a.decided))
+	}
+}
+
+func mb(n int64) float64 { return float64(n) / 1e6 }
+
+// total is what all files of a folder take, in bytes.
+func total(t testing.TB, dir string) (sum int64) {
+	t.Helper()
+	walk(t, dir, func(_ string, size int64) { sum += size })
+	return sum
+}
+
+// sizes are what files of a chain's node take, in bytes.
+func sizes(t testing.TB, dir string) (blocks, states, log, decisions int64) {
+	t.Helper()
+	walk(t, dir, func(path string, size int64) {
+		switch {
+		case strings.Contains(path, "blockstore.db"):
+			blocks += size
+		case strings.Contains(path, "state.db"):
+			states += size
+		case strings.Contains(path, "cs.wal"):
+			log += size
+		case strings.Contains(path, "decisions.db"):
+			decisions += size
+		}
+	})
+	return blocks, states, log, decisions
+}
+
+func walk(t testing.TB, dir string, fn func(path string, size int64)) {
+	t.Helper()
+	must(t, filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return nil // gone meanwhile
+		}
+		if info, err := e.Info(); err == nil {
+			fn(path, info.Size())
+		}
+		return nil
+	}))
+}
