@@ -72,6 +72,15 @@ func printChecked(w io.Writer, say words, f system.Checked) error {
 	if err != nil {
 		return err
 	}
+	if f.SupervisionPruned > 0 {
+		if _, err := fmt.Fprintf(w, say.of(
+			"The supervision chain's first %d blocks were pruned: no block was re-executed. Checked were the links and signatures of the blocks that are\n"+
+				"left, and leaf for leaf the log against every checkpoint; signalbox archive verify checks what the pruned blocks held.\n",
+			"监管链最早的 %d 个区块已裁剪，因此未重放任何区块。已检查：所余区块的链接与签名，以及日志逐叶与每个检查点是否相符；\n"+
+				"已裁剪区块的内容由 signalbox archive verify 检查。\n"), f.SupervisionPruned); err != nil {
+			return err
+		}
+	}
 	for _, i := range f.Inconsistencies {
 		if _, err := fmt.Fprintln(w, "✗", i); err != nil {
 			return err

@@ -22,6 +22,7 @@ import (
 // Checked is what Fsck found.
 type Checked struct {
 	SupervisionBlocks int64 `json:"supervision_blocks"`
+	SupervisionPruned int64 `json:"supervision_pruned"` // blocks that are not there; with any, none was re-executed
 	BusinessBlocks    int64 `json:"business_blocks"`
 	Checkpoints       int   `json:"checkpoints"`
 	audit.Report
@@ -106,6 +107,7 @@ func check(ctx context.Context, c chains, now time.Time, say func(string)) (Chec
 		return Checked{}, err
 	}
 	out.SupervisionBlocks, out.Checkpoints = supervision.Blocks, supervision.Checkpoints
+	out.SupervisionPruned = supervision.Pruned
 	out.Inconsistencies = append(out.Inconsistencies, supervision.Problems...)
 	for i, b := range c.business {
 		say("business chain")
