@@ -16,6 +16,7 @@ help:
 	@echo 'make demo    build, and play the built-in prescriptions from registration to delivery'
 	@echo 'make test    vet, check formatting, run all tests'
 	@echo 'make test-faults   the whole fault matrix, about an hour and a half; some of it needs root'
+	@echo 'make rotation   three of five seats of the supervision chain rotate over $(EPOCHS) epochs'
 	@echo 'make recovery   how soon 1,000 steps are decided after a kill'
 	@echo 'make growth   memory and goroutines of each party over ten minutes of load'
 	@echo 'make lint    the above checks and staticcheck, gofumpt, deadcode'
@@ -54,6 +55,13 @@ RATE ?= 200
 .PHONY: growth
 growth: faults-binary
 	$(GO) test -v -count 1 -timeout 2h -run '^TestGrowth$$' ./test/faults -args -growth $(GROWTH) -rate $(RATE) -binary '$(CURDIR)/bin/signalbox-faults'
+
+# How many epochs the rotation test goes through.
+EPOCHS ?= 500
+
+.PHONY: rotation
+rotation: modules
+	$(GO) test -v -count 1 -timeout 3h -run '^TestRotation$$' ./internal/chain -args -epochs $(EPOCHS)
 
 .PHONY: recovery
 recovery: faults-binary
