@@ -13,7 +13,7 @@ import (
 	"signalbox.dev/signalbox/internal/chain/chaintest"
 )
 
-var epochs = flag.Uint64("epochs", 0, "how many epochs TestRotation rotates; 0: not at all. 500 take about half an hour")
+var epochs = flag.Uint64("epochs", 0, "how many epochs TestRotation rotates; 0: not at all. 500 take a few minutes")
 
 // R8.1: three of five seats rotate over many epochs, while a candidate goes and
 // comes back, and a sixth node is admitted and removed again; every folder replays
