@@ -25,6 +25,13 @@ type Reader struct {
 
 	mu       sync.Mutex // guards what follows
 	segments []*segment.Manifest
+	last     opened // what is asked for next is mostly in the same segment
+}
+
+// opened are a segment's transactions.
+type opened struct {
+	segment int64
+	byTx    map[flow.Hash]segment.Transaction // nil: none
 }
 
 // NewReader reads an archive of the chain whose log keys these are.
@@ -218,24 +225,44 @@ func (r *Reader) Transaction(ctx context.Context, tx flow.Hash, height int64) ([
 }
 
 func (r *Reader) transaction(ctx context.Context, m *segment.Manifest, tx flow.Hash) ([]byte, error) {
-	data, err := r.store.Get(ctx, segment.Name(m.Number, segment.Transactions)) // each is bound by its own hash
+	all, err := r.transactions(ctx, m)
 	if err != nil {
 		return nil, fmt.Errorf("segment %d: %w", m.Number, err)
+	}
+	t, ok := all[tx]
+	switch {
+	case !ok:
+		return nil, archive.ErrNotFound
+	case t.Erased != 0:
+		return nil, fmt.Errorf("transaction %s: %w by order %d", tx, ErrErased, t.Erased)
+	case flow.SumHash(t.Raw) != tx: // which binds it, whatever the manifest says
+		return nil, fmt.Errorf("segment %d: %w: transaction %s is another", m.Number, segment.ErrDamaged, tx)
+	}
+	return t.Raw, nil
+}
+
+// transactions reads those of a segment, and keeps the last that were read.
+func (r *Reader) transactions(ctx context.Context, m *segment.Manifest) (map[flow.Hash]segment.Transaction, error) {
+	r.mu.Lock()
+	last := r.last
+	r.mu.Unlock()
+	if last.byTx != nil && last.segment == m.Number {
+		return last.byTx, nil
+	}
+	data, err := r.store.Get(ctx, segment.Name(m.Number, segment.Transactions))
+	if err != nil {
+		return nil, err
 	}
 	all, err := segment.DecodeTransactions(data)
 	if err != nil {
-		return nil, fmt.Errorf("segment %d: %w", m.Number, err)
+		return nil, err
 	}
+	byTx := make(map[flow.Hash]segment.Transaction, len(all))
 	for _, t := range all {
-		switch {
-		case t.Tx != tx:
-		case t.Erased != 0:
-			return nil, fmt.Errorf("transaction %s: %w by order %d", tx, ErrErased, t.Erased)
-		case flow.SumHash(t.Raw) != tx:
-			return nil, fmt.Errorf("segment %d: %w: transaction %s is another", m.Number, segment.ErrDamaged, tx)
-		default:
-			return t.Raw, nil
-		}
+		byTx[t.Tx] = t
 	}
-	return nil, archive.ErrNotFound
+	r.mu.Lock()
+	r.last = opened{m.Number, byTx}
+	r.mu.Unlock()
+	return byTx, nil
 }
