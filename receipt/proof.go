@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/transparency-dev/formats/proof"
 	"golang.org/x/mod/sumdb/note"
@@ -15,8 +17,13 @@ import (
 // MaxReceipt is the largest receipt that is read, in bytes.
 const MaxReceipt = 64 << 10
 
-// ErrReceipt is what errors of Verify wrap.
-var ErrReceipt = errors.New("receipt does not hold")
+// Errors of verification.
+var (
+	// ErrReceipt is what all of them wrap.
+	ErrReceipt = errors.New("receipt does not hold")
+	// ErrUnsigned says that the log's keys have not signed a checkpoint, or not all kinds of them.
+	ErrUnsigned = errors.New("not signed by the log")
+)
 
 // Proven is what a verified receipt proves.
 type Proven struct {
@@ -67,33 +74,51 @@ type Checkpoint struct {
 
 // VerifyCheckpoint checks a signed checkpoint of the log named origin. For every
 // kind of key in keys, at least one line must be valid, so that a verifier who
-// knows an SM2 key never makes do with Ed25519 alone.
+// knows an SM2 key never makes do with Ed25519 alone. Extension lines are
+// refused, since nothing of ours writes them.
 func VerifyCheckpoint(signed []byte, keys Keys, origin string) (Checkpoint, error) {
+	n, kinds, err := open(signed, keys)
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	h, err := parseHead(n.Text)
+	switch {
+	case err == nil && h.Origin != origin:
+		err = fmt.Errorf("of another log than %s", origin)
+	case err == nil && h.Extended:
+		err = errors.New("want three lines")
+	}
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("%w: checkpoint: %w", ErrReceipt, err)
+	}
+	return Checkpoint{Origin: origin, Size: h.Size, Root: h.Root, Signers: kinds}, nil
+}
+
+// open checks the signature lines of a checkpoint and gives the kinds of the log's keys
+// that have signed.
+func open(signed []byte, keys Keys) (*note.Note, []string, error) {
 	n, err := note.Open(signed, note.VerifierList(keys.verifiers...))
 	if err != nil {
-		return Checkpoint{}, fmt.Errorf("%w: checkpoint: %w", ErrReceipt, withoutText(err))
+		return nil, nil, fmt.Errorf("%w: checkpoint: %w", ErrReceipt, withoutText(err))
 	}
 	if !strictLines(signed) {
-		return Checkpoint{}, fmt.Errorf("%w: checkpoint: a signature line is not canonical base64", ErrReceipt)
+		return nil, nil, fmt.Errorf("%w: checkpoint: a signature line is not canonical base64", ErrReceipt)
 	}
-	c := Checkpoint{Origin: origin}
+	var kinds []string
 	have := map[string]bool{}
 	for _, s := range n.Sigs {
 		kind := keys.kinds[slot(s.Name, s.Hash)]
 		if !have[kind] {
 			have[kind] = true
-			c.Signers = append(c.Signers, kind)
+			kinds = append(kinds, kind)
 		}
 	}
 	for _, v := range keys.verifiers {
 		if kind := keys.kinds[slot(v.Name(), v.KeyHash())]; !have[kind] {
-			return Checkpoint{}, fmt.Errorf("%w: checkpoint has no valid %s signature of the authority", ErrReceipt, kind)
+			return nil, nil, fmt.Errorf("%w: checkpoint: %w: no valid %s signature of the log", ErrReceipt, ErrUnsigned, kind)
 		}
 	}
-	if c.Size, c.Root, err = parseTree(n.Text, origin); err != nil {
-		return Checkpoint{}, fmt.Errorf("%w: checkpoint: %w", ErrReceipt, err)
-	}
-	return c, nil
+	return n, kinds, nil
 }
 
 // strictLines says whether every signature line has the one encoding of its
@@ -109,25 +134,66 @@ func strictLines(signed []byte) bool {
 	return true
 }
 
-// parseTree reads exactly origin, size and root; extension lines are refused,
-// since nothing of ours writes them.
-func parseTree(text, origin string) (int64, tlog.Hash, error) {
-	lines := bytes.Split([]byte(text), []byte("\n"))
-	if len(lines) != 4 {
-		return 0, tlog.Hash{}, errors.New("want three lines")
+// Head is what a checkpoint says, whoever has signed it.
+type Head struct {
+	Origin   string
+	Size     int64
+	Root     tlog.Hash
+	Text     []byte // all of it that is signed
+	Extended bool   // it has extension lines, which no one answers for
+	Signed   []byte // the checkpoint with the log's valid lines alone; only from OpenHead
+}
+
+// ReadHead reads what a checkpoint claims and checks no signature.
+func ReadHead(signed []byte) (Head, error) {
+	i := bytes.LastIndex(signed, []byte("\n\n"))
+	if i < 0 {
+		return Head{}, fmt.Errorf("%w: checkpoint: malformed", ErrReceipt)
 	}
-	if string(lines[0]) != origin {
-		return 0, tlog.Hash{}, fmt.Errorf("of another log than %s", origin)
+	h, err := parseHead(string(signed[:i+1]))
+	if err != nil {
+		return Head{}, fmt.Errorf("%w: checkpoint: %w", ErrReceipt, err)
 	}
-	size, err := strconv.ParseInt(string(lines[1]), 10, 64)
-	if err != nil || size < 0 || strconv.FormatInt(size, 10) != string(lines[1]) {
-		return 0, tlog.Hash{}, errors.New("size malformed")
+	return h, nil
+}
+
+// OpenHead reads a checkpoint of any log and checks the log's signatures as
+// VerifyCheckpoint does. Extension lines are allowed. What is not signed by the
+// log is ErrUnsigned.
+func OpenHead(signed []byte, keys Keys) (Head, error) {
+	n, _, err := open(signed, keys)
+	if err != nil {
+		return Head{}, err
 	}
-	root, err := tlog.ParseHash(string(lines[2]))
-	if err != nil || root.String() != string(lines[2]) {
-		return 0, tlog.Hash{}, errors.New("root malformed")
+	h, err := parseHead(n.Text)
+	if err == nil && h.Origin != keys.Origin() {
+		err = fmt.Errorf("of another log than %s", keys.Origin())
 	}
-	return size, root, nil
+	if err != nil {
+		return Head{}, fmt.Errorf("%w: checkpoint: %w", ErrReceipt, err)
+	}
+	h.Signed = append(bytes.Clone(h.Text), '\n')
+	for _, s := range n.Sigs {
+		h.Signed = fmt.Appendf(h.Signed, "— %s %s\n", s.Name, s.Base64)
+	}
+	return h, nil
+}
+
+// parseHead reads origin, size and root, and passes over extension lines.
+func parseHead(text string) (Head, error) {
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	if len(lines) < 3 || !strings.HasSuffix(text, "\n") || slices.Contains(lines, "") {
+		return Head{}, errors.New("want three lines")
+	}
+	size, err := strconv.ParseInt(lines[1], 10, 64)
+	if err != nil || size < 0 || strconv.FormatInt(size, 10) != lines[1] {
+		return Head{}, errors.New("size malformed")
+	}
+	root, err := tlog.ParseHash(lines[2])
+	if err != nil || root.String() != lines[2] {
+		return Head{}, errors.New("root malformed")
+	}
+	return Head{Origin: lines[0], Size: size, Root: root, Text: []byte(text), Extended: len(lines) > 3}, nil
 }
 
 // Verify checks a receipt offline: the checkpoint's signatures, the leaf's
@@ -205,9 +271,9 @@ func withoutText(err error) error {
 	var invalid *note.InvalidSignatureError
 	switch {
 	case errors.As(err, &unverified):
-		return errors.New("not signed by any of the authority's keys")
+		return fmt.Errorf("%w: not by any of its keys", ErrUnsigned)
 	case errors.As(err, &invalid):
-		return errors.New("a signature line of the authority is not valid")
+		return fmt.Errorf("%w: a signature line of the log is not valid", ErrUnsigned)
 	default:
 		return errors.New("malformed")
 	}

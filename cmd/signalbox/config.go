@@ -7,8 +7,10 @@ import (
 	"signalbox.dev/signalbox/internal/party/authority"
 	"signalbox.dev/signalbox/internal/party/fusion"
 	"signalbox.dev/signalbox/internal/party/ledger"
+	"signalbox.dev/signalbox/internal/party/monitor"
 	"signalbox.dev/signalbox/internal/party/node"
 	"signalbox.dev/signalbox/internal/party/platform"
+	"signalbox.dev/signalbox/internal/party/witness"
 )
 
 // configurations gives the default configuration of a role.
@@ -22,16 +24,20 @@ func configurations(role string) any {
 		return node.Default()
 	case "platform":
 		return platform.Default()
+	case "witness":
+		return witness.Default()
+	case "monitor":
+		return monitor.Default()
 	default:
 		return ledger.Default()
 	}
 }
 
 // roles in the order in which documents name them.
-var roles = [...]string{"authority", "node", "fusion", "platform", "ledger"}
+var roles = [...]string{"authority", "node", "fusion", "platform", "ledger", "witness", "monitor"}
 
 type configCommand struct {
-	Role string `arg:"" enum:"authority,node,fusion,platform,ledger" help:"authority, node, fusion, platform or ledger."`
+	Role string `arg:"" enum:"authority,node,fusion,platform,ledger,witness,monitor" help:"authority, node, fusion, platform, ledger, witness or monitor."`
 	JSON bool   `help:"Print every key with its kind, default and meaning as JSON."`
 }
 

@@ -76,7 +76,7 @@ func TestConfigCommand(t *testing.T) {
 		}
 		for _, lang := range []string{"en", "zh"} {
 			_, file, _ := call(t, "--lang", lang, "config", role)
-			if !strings.Contains(file, "\npassphrase_file: passphrase\n") {
+			if !strings.Contains(file, "\nlog:\n") {
 				t.Errorf("%s: %s", role, file)
 			}
 		}

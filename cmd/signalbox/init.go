@@ -20,6 +20,7 @@ type initCommand struct {
 	Fusion    initFusionCommand    `cmd:"" help:"A fusion node: keys, and a request to be admitted."`
 	Platform  initPlatformCommand  `cmd:"" help:"A platform: keys, and a request to be admitted."`
 	Ledger    initLedgerCommand    `cmd:"" help:"A business chain of the embedded kind."`
+	Witness   initWitnessCommand   `cmd:"" help:"A witness that cosigns the authority's log: a key, and a configuration."`
 	Producer  initProducerCommand  `cmd:"" help:"A producer: keys, and a request to be admitted."`
 }
 
@@ -55,6 +56,7 @@ type made struct {
 	Published      string   `json:"authority_file,omitempty"`
 	Admission      string   `json:"admission,omitempty"`
 	Pin            string   `json:"pin,omitempty"`
+	Key            string   `json:"key,omitempty"`
 	TrialRequests  []string `json:"trial_requests,omitempty"`
 	PassphraseFile string   `json:"passphrase_file,omitempty"`
 	next           []string
@@ -114,6 +116,7 @@ func (f folder) report(a *app, m made) error {
 	row("authority's fingerprint", "监管机关指纹", m.Authority)
 	row("officers' admission", "监管人员准入文件", m.Admission)
 	row("pin", "公钥指纹 (pin)", m.Pin)
+	row("public key", "公钥", m.Key)
 	if err := t.end(); err != nil {
 		return err
 	}

@@ -49,6 +49,8 @@ type cli struct {
 	Ledger    ledgerCommand    `cmd:"" help:"A business chain that runs apart."`
 	Authority authorityCommand `cmd:"" help:"What an officer of the authority does on a running system: identities, lists, grants, holds, rules."`
 	Fusion    fusionCommand    `cmd:"" help:"A fusion node: run one, and what its operator does meanwhile: status, pause, resume, drain, quarantine."`
+	Witness   witnessCommand   `cmd:"" help:"A witness of logs, which cosigns their checkpoints."`
+	Monitor   monitorCommand   `cmd:"" help:"A monitor of logs, which finds those that show different histories."`
 	Rules     rulesCommand     `cmd:"" help:"Try rule bundles before they take force: test, lint, diff, backtest."`
 	Explain   explainCommand   `cmd:"" help:"Say how the contract came to a decision."`
 }

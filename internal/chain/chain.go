@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -53,6 +54,8 @@ type Chain struct {
 	checkpoints checkpoints
 	id          string
 	cfg         Config
+
+	cosigning sync.Mutex // held while a line is added to a checkpoint
 
 	waiting     comet.Waiters[flow.Hash, result]
 	resolutions chan struct{}

@@ -133,9 +133,9 @@ func openDecide(raw []byte) (flow.Submission, contract.Facts, error) {
 }
 
 // Receipt makes the receipt of a decision, under the first signed checkpoint
-// that covers it.
+// that covers it, or a later one that witnesses have cosigned.
 func (c *Chain) Receipt(d Decided) ([]byte, error) {
-	cp, size, err := c.checkpoints.covering(d.Index)
+	cp, size, err := c.checkpoints.best(d.Index)
 	if err != nil {
 		return nil, fmt.Errorf("receipt of transaction %s: %w", d.Leaf.Tx, err)
 	}

@@ -27,13 +27,15 @@ import (
 //	l/open/<index>           transaction hash; granted records that wait for their anchor; local
 //	l/resolved/<index>       transaction hash; held submissions that got a decision; local
 //	n/<part>/...             what a part that runs on this node notes for itself; local
-//	c/<size>                 signed checkpoint of that size; local
+//	c/<size>                 signed checkpoint of that size, with its cosignatures; local
+//	w/<size>                 how many lines it has; only of those that witnesses cosigned; local
 //	m                        meta: height, application hash, log size
 const (
 	statePrefix    = "s/"
 	contractPrefix = "s/contract/"
 	hashPrefix     = "h/"
 	cpPrefix       = "c/"
+	cosignedPrefix = "w/"
 	openPrefix     = "l/open/"
 	resolvedPrefix = "l/resolved/"
 	notesPrefix    = "n/"
@@ -50,6 +52,7 @@ func anchorKey(h flow.Hash) string    { return "s/anchor/" + h.String() }
 func genesisKey() string              { return "s/genesis" }
 func hashKey(index int64) string      { return hashPrefix + ordinal(index) }
 func checkpointKey(size int64) string { return cpPrefix + ordinal(size) }
+func cosignedKey(size int64) string   { return cosignedPrefix + ordinal(size) }
 func openKey(index int64) string      { return openPrefix + ordinal(index) }
 func resolvedKey(index int64) string  { return resolvedPrefix + ordinal(index) }
 func ordinal(n int64) string          { return string(binary.BigEndian.AppendUint64(nil, uint64(n))) }

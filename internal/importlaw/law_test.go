@@ -70,6 +70,8 @@ var law = map[string]rule{
 	"internal/operator":        {allow: []string{"flow", "internal/fusion", "internal/socket"}},
 	"internal/oversight":       {allow: with(pure, "internal/chain", "internal/socket")},
 	"internal/store":           {allow: pure},
+	"internal/witness":         {allow: pure},
+	"internal/monitor":         {allow: with(pure, "internal/witness")},
 	"internal/platform":        {allow: with(pure, "ledger", "internal/fusion", "internal/fault", "internal/store", "internal/platform"), forbid: adapters},
 	"internal/api":             {allow: with(pure, "ledger", "internal/platform"), forbid: adapters},
 	"internal/audit":           {allow: with(pure, "ledger"), forbid: adapters},

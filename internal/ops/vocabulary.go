@@ -31,12 +31,24 @@ const (
 	LedgerPutting   = "signalbox_ledger_puts_in_hand"
 	LedgerFollowing = "signalbox_ledger_followers"
 	LedgerStrangers = "signalbox_ledger_strangers_total"
+
+	FeedSize     = "signalbox_witness_fed_size"
+	FeedRefusals = "signalbox_witness_contradictions_total"
+
+	WitnessCosigned = "signalbox_witness_cosigned_total"
+	WitnessRefused  = "signalbox_witness_refused_total"
+	WitnessForks    = "signalbox_witness_forks_total"
+	WitnessSize     = "signalbox_witness_size"
+
+	MonitorAlarms = "signalbox_monitor_alarms"
+	MonitorSize   = "signalbox_monitor_size"
+	MonitorUnread = "signalbox_monitor_unread"
 )
 
 // Metric is a figure's place in the vocabulary.
 type Metric struct {
 	Name    string
-	Role    string // who gives it: "platform", "authority", "fusion", "ledger", or "every role"
+	Role    string // who gives it: "platform", "authority", "fusion", "ledger", "witness", "monitor", or "every role"
 	Labels  []string
 	Counter bool   // it only grows while the process lives; otherwise it is what is now
 	En, Zh  string // what it counts
@@ -46,7 +58,7 @@ type Metric struct {
 // Vocabulary is every figure that Signalbox itself gives, in the order of docs/operations.md.
 func Vocabulary() []Metric {
 	var out []Metric
-	for _, part := range [][]Metric{common(), platform(), authority(), node(), fusion(), ledger()} {
+	for _, part := range [][]Metric{common(), platform(), authority(), node(), fusion(), ledger(), witness(), monitor()} {
 		out = append(out, part...)
 	}
 	return out
@@ -72,6 +84,8 @@ func authority() []Metric {
 	const role = "authority"
 	return []Metric{
 		{Name: Decisions, Role: role, Labels: []string{"verdict"}, Counter: true, En: "Decisions by verdict since the process began.", Zh: "进程启动以来各类决定数。", Look: "refused jumps"},
+		{Name: FeedSize, Role: role, Labels: []string{"witness"}, En: "Size of the log that a witness has cosigned last, since the process began.", Zh: "进程启动以来见证人最后联署的日志大小。", Look: "falls behind signalbox_chain_log_size for minutes"},
+		{Name: FeedRefusals, Role: role, Labels: []string{"witness"}, Counter: true, En: "Times that a witness said that this log contradicts what it cosigned before.", Zh: "见证人认定本日志与其先前联署内容矛盾的次数。", Look: "over 0: the chain was restored or tampered with; stop and compare"},
 		{Name: HoldsOpen, Role: role, En: "Submissions that wait for an officer; beyond 1,000 they are not counted.", Zh: "等待监管人员处理的挂起数，最多计到 1,000。", Look: "grows over a day"},
 	}
 }
@@ -108,5 +122,24 @@ func ledger() []Metric {
 		{Name: LedgerPutting, Role: role, Labels: []string{"peer"}, En: "Puts in hand.", Zh: "正在处理的写入数。", Look: "at its limit of 256"},
 		{Name: LedgerFollowing, Role: role, Labels: []string{"peer"}, En: "Followers.", Zh: "正在跟随的客户端数。"},
 		{Name: LedgerStrangers, Role: role, Counter: true, En: "Handshakes of keys that are not in the configuration.", Zh: "未登记公钥的连接尝试次数。", Look: "over 0: a pin is wrong, or somebody tries"},
+	}
+}
+
+func witness() []Metric {
+	const role = "witness"
+	return []Metric{
+		{Name: WitnessSize, Role: role, Labels: []string{"log"}, En: "Size of a log that was cosigned last.", Zh: "某日志最后被联署的大小。", Look: "stands still while the log grows"},
+		{Name: WitnessCosigned, Role: role, Counter: true, En: "Cosignatures given since the process began.", Zh: "进程启动以来联署的次数。"},
+		{Name: WitnessRefused, Role: role, Counter: true, En: "Checkpoints of a known log that don't continue what was cosigned.", Zh: "不能接续已联署内容的检查点数。", Look: "grows: a log's software is wrong, or the log has two histories"},
+		{Name: WitnessForks, Role: role, Counter: true, En: "Checkpoints with another root at the size that was cosigned: proof that a log has two histories.", Zh: "同一大小出现不同根哈希的次数，即日志存在两份历史的证据。", Look: "over 0: publish the evidence"},
+	}
+}
+
+func monitor() []Metric {
+	const role = "monitor"
+	return []Metric{
+		{Name: MonitorAlarms, Role: role, En: "Alarms that stand: logs that have shown different histories.", Zh: "未解除的警报数：日志出示过不同的历史。", Look: "over 0: at once"},
+		{Name: MonitorSize, Role: role, Labels: []string{"log"}, En: "Size of a log that was verified last.", Zh: "某日志最后核实的大小。", Look: "stands still while the log grows"},
+		{Name: MonitorUnread, Role: role, Labels: []string{"log"}, En: "Of a log and its witnesses, how many gave nothing valid in the last round.", Zh: "上一轮中未给出有效内容的日志与见证人数。", Look: "over 0 for an hour"},
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"signalbox.dev/signalbox/internal/archiving"
 	"signalbox.dev/signalbox/internal/config"
 	"signalbox.dev/signalbox/internal/party"
+	"signalbox.dev/signalbox/internal/witness"
+	"signalbox.dev/signalbox/receipt"
 )
 
 // Config is authority.yaml. What the chain began with (its id, suite, zone,
@@ -22,6 +24,8 @@ type Config struct {
 	Licences       string        `yaml:"licences" form:"path" doc:"The licence register that enrolments are checked against: a CSV file of lines licence,name. Empty: no licence is known, and nobody can enrol." zh:"核验登记申请所用的执业证登记册：CSV 文件，每行为“执业证号,姓名”。留空则不认可任何执业证，无人可以登记。"`
 	TrialLicences  bool          `yaml:"trial_licences" doc:"Take the licences of the built-in people of trial platforms too. Not for real use." zh:"同时认可试用平台内置人员的执业证，不得用于正式运行。"`
 	Archive        Archive       `yaml:"archive" doc:"Where the supervision chain's data are archived at intervals, and what the chain may then prune." zh:"监管链数据定期归档的位置，以及归档后可裁剪的范围。"`
+	Witnesses      []Witness     `yaml:"witnesses" doc:"Parties that cosign the log's checkpoints. They never hold up a decision." zh:"联署日志检查点的见证人。见证人不会拖延任何决定。"`
+	Public         string        `yaml:"public" form:"host:port" doc:"Where anyone may read the log's checkpoint and tiles of hashes, by HTTP (c2sp.org/tlog-tiles); no decision is among them. Monitors need it. Empty: nowhere." zh:"以 HTTP 公开日志检查点和哈希分块的地址（c2sp.org/tlog-tiles），不含任何决定内容；供监视方使用。留空则不公开。"`
 	Drain          time.Duration `yaml:"drain" min:"1s" max:"10m" doc:"How long a stop may take: what has been taken is answered first." zh:"停止时的最长等待：先答复已接收的提交。"`
 	Ops            party.Ops     `yaml:"ops" doc:"For operators' tools." zh:"供运维工具使用。"`
 	Log            party.Log     `yaml:"log" doc:"The log." zh:"日志。"`
@@ -55,6 +59,12 @@ func (a Archive) validate() error {
 	return nil
 }
 
+// Witness is a party that cosigns checkpoints.
+type Witness struct {
+	URL string `yaml:"url" required:"true" doc:"Where it is reached: its submission prefix (c2sp.org/tlog-witness)." zh:"见证人的访问地址，即其 submission prefix（c2sp.org/tlog-witness）。"`
+	Key string `yaml:"key" required:"true" doc:"Its public key, one vkey line, as witness.pub has it." zh:"见证人的公钥，一行 vkey，与 witness.pub 一致。"`
+}
+
 // Default is the configuration where nothing else is said.
 func Default() *Config {
 	return &Config{
@@ -78,6 +88,9 @@ func (c *Config) Validate() error {
 	if len(c.Nodes) == 0 {
 		return config.Bad("nodes", "none: platforms reach the authority through fusion nodes alone")
 	}
+	if _, err := c.witnesses(); err != nil {
+		return err
+	}
 	served := map[party.Route]string{}
 	for i, n := range c.Nodes {
 		key := fmt.Sprintf("nodes[%d]", i)
@@ -98,3 +111,30 @@ func (c *Config) Validate() error {
 	}
 	return nil
 }
+
+// witnesses makes the clients of those that the configuration names.
+func (c *Config) witnesses() ([]*witness.Client, error) {
+	h := witness.NewHTTP(witnessTime)
+	var out []*witness.Client
+	for i, w := range c.Witnesses {
+		key := fmt.Sprintf("witnesses[%d]", i)
+		cosigner, err := receipt.ParseCosigner(w.Key)
+		if err != nil {
+			return nil, config.Bad(key+".key", "%v", err)
+		}
+		for j, have := range out {
+			if have.Key().Name() == cosigner.Name() {
+				return nil, config.Bad(key, "%s is witnesses[%d] already", cosigner.Name(), j)
+			}
+		}
+		client, err := witness.NewClient(w.URL, cosigner, h)
+		if err != nil {
+			return nil, config.Bad(key+".url", "%v", err)
+		}
+		out = append(out, client)
+	}
+	return out, nil
+}
+
+// witnessTime bounds one call to a witness.
+const witnessTime = 5 * time.Second

@@ -41,6 +41,10 @@ func Open(c *Config, clock func() time.Time, log *slog.Logger) (*party.Process, 
 	if err != nil {
 		return nil, err
 	}
+	witnesses, err := c.witnesses()
+	if err != nil {
+		return nil, err
+	}
 	var p *Party // set before any link is made
 	nodes, err := reach(c.Nodes, identity, log, func(node link.Peer) error { return p.admitsNode(node) })
 	if err != nil {
@@ -49,6 +53,7 @@ func Open(c *Config, clock func() time.Time, log *slog.Logger) (*party.Process, 
 	p, err = New(Parts{
 		Dir: dir, Keys: keys, Genesis: b.Chain, Begun: b.Begun, Network: network, SubjectKey: role.SubjectKeyMode(c.SubjectKey),
 		Register: register, Profiles: []profile.Profile{business}, Nodes: nodes.Directory, Links: nodes.Layers(), Archive: c.Archive,
+		Witnesses: witnesses, Public: c.Public,
 		Clock: clock, Logger: log,
 	})
 	if err != nil {
@@ -56,9 +61,10 @@ func Open(c *Config, clock func() time.Time, log *slog.Logger) (*party.Process, 
 	}
 	return &party.Process{
 		Role: "authority", Layers: p.Layers(),
-		Unready: func() string { return cmp.Or(nodes.Unready(), party.AloneAmong(p.Chain, network)) },
-		Sources: []ops.Source{Figures(p.Chain, ownNode(network)), ops.Links(nodes.Up())},
-		Close:   func() error { return nil }, // the chain closes itself when it has run
+		Unready:   func() string { return cmp.Or(nodes.Unready(), party.AloneAmong(p.Chain, network)) },
+		Sources:   []ops.Source{Figures(p.Chain, ownNode(network)), ops.Links(nodes.Up()), Feeding(p.Feeder)},
+		Listening: p.Listening,
+		Close:     func() error { return nil }, // the chain closes itself when it has run
 	}, nil
 }
 

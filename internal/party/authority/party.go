@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"net"
 	"slices"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"signalbox.dev/signalbox/internal/oversight"
 	"signalbox.dev/signalbox/internal/party"
 	"signalbox.dev/signalbox/internal/socket"
+	"signalbox.dev/signalbox/internal/witness"
 	"signalbox.dev/signalbox/profile"
 )
 
@@ -31,6 +33,8 @@ type Parts struct {
 	Nodes      *fusion.Directory
 	Links      []party.Layer // that run Nodes; none where they are in this process
 	Archive    Archive       // its zero value: nothing is archived
+	Witnesses  []*witness.Client
+	Public     string // address of the log's public files; empty: they aren't served
 	Clock      func() time.Time
 	Logger     *slog.Logger
 }
@@ -39,9 +43,11 @@ type Parts struct {
 type Party struct {
 	Chain     *chain.Chain
 	Authority *role.Authority
+	Feeder    *witness.Feeder // has witnesses cosign the log; without witnesses it does nothing
 
 	parts    Parts
 	archiver *archiver
+	public   *party.Listener // nil: none
 }
 
 // ChainDir is the folder of the authority's node of the supervision chain.
@@ -73,20 +79,41 @@ func New(p Parts) (_ *Party, err error) {
 	if err != nil {
 		return nil, errors.Join(err, out.Close())
 	}
+	log := p.Logger.With("part", "witnesses")
+	if out.Feeder, err = witness.NewFeeder(witness.FeederConfig{Log: out.Chain, Witnesses: p.Witnesses, Logger: log}); err != nil {
+		return nil, errors.Join(err, out.Chain.Close())
+	}
+	if p.Public != "" {
+		out.public = party.NewListener("public files", p.Public, func(ctx context.Context, l net.Listener) error {
+			return witness.Serve(ctx, l, witness.PublicHandler(out.Chain), log)
+		})
+	}
 	return out, nil
 }
 
-// Layers are the chain, its archive, the links to fusion nodes, what serves them, and the
-// officers' socket, in the order in which they start. Backwards, they drain: no
-// officer is let in any more, then what was taken from the nodes is answered,
-// then the links close, then the chain ends.
+// Layers are the chain, its archive, the links to fusion nodes, what serves them,
+// what goes to witnesses and to everybody, and the officers' socket, in the order
+// in which they start. Backwards, they drain: no officer is let in any more, then
+// what was taken from the nodes is answered, then the links close, then the chain ends.
 func (p *Party) Layers() []party.Layer {
-	return slices.Concat(
+	layers := slices.Concat(
 		[]party.Layer{{Name: "supervision chain", Run: p.Chain.Run, Ready: p.Chain.Ready()}},
 		p.archiver.layers(p),
 		p.parts.Links,
-		[]party.Layer{{Name: "authority", Run: p.Authority.Run}, {Name: "officers' socket", Run: p.serveOfficers}},
+		[]party.Layer{{Name: "authority", Run: p.Authority.Run}, {Name: "witnesses", Run: p.Feeder.Run}},
 	)
+	if p.public != nil {
+		layers = append(layers, p.public.Layer())
+	}
+	return append(layers, party.Layer{Name: "officers' socket", Run: p.serveOfficers})
+}
+
+// Listening gives the addresses that it has beside the operators'.
+func (p *Party) Listening() map[string]string {
+	if p.public == nil {
+		return map[string]string{}
+	}
+	return map[string]string{"public": p.public.Addr()}
 }
 
 // Close releases what was opened and is not to run.

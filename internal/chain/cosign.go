@@ -1,0 +1,131 @@
+package chain
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"signalbox.dev/signalbox/receipt"
+)
+
+// Witnesses' lines are kept with the checkpoint that they are for, so that every
+// receipt under it carries them. Which checkpoints have some is noted under
+// cosignedPrefix, since by far not every one is offered to witnesses.
+
+const (
+	maxCosigned = 32 // lines that are kept with one checkpoint
+	lookAhead   = 8  // cosigned checkpoints among which a receipt takes the best
+)
+
+// Checkpoint is the newest signed checkpoint, with what cosignatures it has, and
+// its size; nil while the log is empty. It implements witness.Log and witness.Public.
+func (c *Chain) Checkpoint() ([]byte, int64, error) {
+	it, err := c.db.ReverseIterator([]byte(cpPrefix), []byte(prefixEnd(cpPrefix)))
+	if err != nil {
+		return nil, 0, fmt.Errorf("looking for the newest checkpoint: %w", err)
+	}
+	defer it.Close()
+	if !it.Valid() {
+		return nil, 0, it.Error()
+	}
+	return bytes.Clone(it.Value()), ordinalOf(it.Key()[len(cpPrefix):]), it.Error()
+}
+
+// Consistency proves that the log of size from, at least 1, is the beginning of
+// that of size to.
+func (c *Chain) Consistency(from, to int64) (tlog.TreeProof, error) {
+	if from < 1 || from > to || to > c.Size() {
+		return nil, fmt.Errorf("proving consistency: no sizes %d and %d in a log of %d", from, to, c.Size())
+	}
+	p, err := tlog.ProveTree(to, from, newOverlay(c.db))
+	if err != nil {
+		return nil, fmt.Errorf("proving consistency of sizes %d and %d: %w", from, to, err)
+	}
+	return p, nil
+}
+
+// Tile gives the log's hashes of a tile that it is large enough for.
+func (c *Chain) Tile(t tlog.Tile) ([]byte, error) {
+	b, err := tlog.ReadTileData(t, newOverlay(c.db))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", t.Path(), err)
+	}
+	return b, nil
+}
+
+// Cosigned keeps a witness's line with the checkpoint of that size. The line was
+// verified; a second one of the same key changes nothing.
+func (c *Chain) Cosigned(size int64, line []byte) error {
+	c.cosigning.Lock()
+	defer c.cosigning.Unlock()
+	signed, err := c.get(checkpointKey(size))
+	if err != nil {
+		return err
+	}
+	head, err := receipt.ReadHead(signed)
+	if err != nil || head.Size != size {
+		return fmt.Errorf("keeping a cosignature: no checkpoint of size %d", size)
+	}
+	_, lines, _ := bytes.Cut(signed, []byte("\n\n"))
+	if bytes.Count(line, []byte("\n")) != 1 || !bytes.HasPrefix(line, []byte("— ")) || !bytes.HasSuffix(line, []byte("\n")) {
+		return errors.New("keeping a cosignature: it is not one line")
+	}
+	if keyOf(line) == "" || bytes.Count(lines, []byte("\n")) >= maxCosigned {
+		return fmt.Errorf("keeping a cosignature: malformed, or the checkpoint has %d lines already", maxCosigned)
+	}
+	count := byte(1)
+	for have := range bytes.Lines(lines) {
+		if keyOf(have) == keyOf(line) {
+			return nil
+		}
+		count++
+	}
+	b := c.db.NewBatch()
+	defer b.Close()
+	if err := errors.Join(b.Set([]byte(checkpointKey(size)), append(signed, line...)), b.Set([]byte(cosignedKey(size)), []byte{count}), b.Write()); err != nil {
+		return fmt.Errorf("keeping a cosignature: %w", err)
+	}
+	return nil
+}
+
+// keyOf is what of a signature line names its key: the name, and the key id, which is
+// in the first four bytes and so in the first five characters of the signature.
+func keyOf(line []byte) string {
+	i := bytes.LastIndexByte(line, ' ')
+	if i < 0 || len(line) < i+6 {
+		return ""
+	}
+	return string(line[:i+6])
+}
+
+// best gives the checkpoint that a receipt of the leaf is made under: of the first
+// few that witnesses have cosigned, the one with most lines; without any, the
+// first that covers the leaf.
+func (c checkpoints) best(index int64) ([]byte, int64, error) {
+	it, err := c.db.Iterator([]byte(cosignedKey(index+1)), []byte(prefixEnd(cosignedPrefix)))
+	if err != nil {
+		return nil, 0, fmt.Errorf("looking for a cosigned checkpoint: %w", err)
+	}
+	defer it.Close()
+	var size int64
+	var most byte
+	for n := 0; it.Valid() && n < lookAhead; n++ {
+		if v := it.Value(); len(v) == 1 && v[0] > most {
+			most, size = v[0], ordinalOf(it.Key()[len(cosignedPrefix):])
+		}
+		it.Next()
+	}
+	if err := it.Error(); err != nil {
+		return nil, 0, err
+	}
+	if size == 0 {
+		return c.covering(index)
+	}
+	signed, err := c.db.Get([]byte(checkpointKey(size)))
+	if err != nil || signed == nil {
+		return c.covering(index)
+	}
+	return signed, size, nil
+}
