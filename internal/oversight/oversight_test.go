@@ -42,7 +42,7 @@ func (f *fake) Identities(contract.Role) ([]contract.Identity, error) { return f
 func (f *fake) Explain(flow.Hash) (contract.Explanation, error)       { return contract.Explanation{}, nil }
 func (f *fake) Size() int64                                           { return 3 }
 func (f *fake) Height() int64                                         { return 9 }
-func (f *fake) Connected() []string { return []string{"0123456789012345678901234567890123456789"} }
+func (f *fake) Connected() []string                                   { return []string{"0123456789012345678901234567890123456789"} }
 
 func (f *fake) Pseudonym(kind, id string) string {
 	return flow.SumHash([]byte(kind), []byte(id)).String()
