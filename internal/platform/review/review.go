@@ -129,7 +129,7 @@ func (m *Module) Read(ctx context.Context, id flow.Hash, reviewer string) ([]byt
 func (m *Module) holds(ctx context.Context, id flow.Hash, reviewer string) (permit, error) {
 	var held []permit
 	err := m.cfg.Store.DB().NewSelect().Model(&held).Where("flow = ?", id.String()).Where("reviewer = ?", reviewer).
-		Where("state = ?", granted).Order("expires DESC").Limit(1).Scan(ctx)
+		Where("state = ?", granted).Order("rowid DESC").Limit(1).Scan(ctx) // the last given: the authority lets it replace those before
 	if err != nil {
 		return permit{}, fmt.Errorf("reading permits: %w", err)
 	}
