@@ -200,7 +200,7 @@ func (w *world) order(words []string) error {
 
 func (w *world) carryOut(o contract.Order, a arguments) error {
 	w.before = w.state.dump()
-	at := contract.Block{Height: w.height, Now: w.now, Tx: txOf(fmt.Sprint("order ", o.Number))}
+	at := contract.Block{Height: w.height, Now: w.now, Tx: txOf(fmt.Sprint("order ", o.Number)), Decided: w.decided}
 	done, err := w.contract.Apply(w.state, o, a.values["second"], at)
 	w.refused = nil
 	if errors.As(err, &w.refused) {
@@ -217,6 +217,25 @@ func (w *world) carryOut(o contract.Order, a arguments) error {
 		w.grants[a.words[0]] = done.Grant
 	}
 	w.learn(done.Resolved)
+	return nil
+}
+
+// decided is what a host's log knows of a decision.
+func (w *world) decided(p contract.Payload) (contract.Decided, bool, error) {
+	for name, r := range w.requests {
+		if d, ok := w.answers[name]; ok && r.Tx == p.Tx {
+			return contract.Decided{Business: r.Header.Business, Issued: r.Now, Held: d.Verdict == flow.Held, Height: 1}, true, nil
+		}
+	}
+	return contract.Decided{}, false, nil
+}
+
+// thenErased checks "F1 by ORDER" or "F1 by none".
+func (w *world) thenErased(words []string) error {
+	e, ok, err := contract.ErasureOf(w.state, txOf(words[0]))
+	if got := fmt.Sprint(e.Order); err != nil || ok != (words[2] != "none") || ok && got != words[2] {
+		return fmt.Errorf("erased %t, by order %s, error %v", ok, got, err)
+	}
 	return nil
 }
 
@@ -282,6 +301,15 @@ func (w *world) body(kind contract.Kind, a arguments) (any, error) {
 	case contract.CommitteeSet:
 		n, err := number(first)
 		return committee.Terms{Seats: int(n), Epoch: a.int("epoch")}, err
+	case contract.RetentionSet:
+		n, err := number(second)
+		return contract.Retention{Business: first, Days: n}, err
+	case contract.PayloadErase:
+		e := contract.Erasure{Ground: contract.Ground(first), Basis: a.values["basis"]}
+		for _, name := range strings.Fields(second + " " + third) {
+			e.Payloads = append(e.Payloads, contract.Payload{Tx: txOf(name)})
+		}
+		return e, nil
 	}
 	return first, nil
 }

@@ -51,6 +51,8 @@ const (
 	NodeAdmit      Kind = "node.admit"      // NodeSeat
 	NodeRemove     Kind = "node.remove"     // NodeRef
 	CommitteeSet   Kind = "committee.set"   // committee.Terms
+	RetentionSet   Kind = "retention.set"   // Retention
+	PayloadErase   Kind = "payload.erase"   // Erasure; always by two officers
 )
 
 // Kinds lists every kind of order.
@@ -62,6 +64,7 @@ func Kinds() []Kind {
 		Freeze, Unfreeze, Stop, Resume, HoldDecide,
 		RulesPublish, RulesRollback, RulesCancel, PolicySet,
 		NodeAdmit, NodeRemove, CommitteeSet,
+		RetentionSet, PayloadErase,
 	}
 }
 
@@ -72,14 +75,19 @@ type Block struct {
 	Height int64
 	Now    int64     // the block's time, Unix seconds
 	Tx     flow.Hash // the order's transaction; zero for a block's beginning
+
+	// Decided looks a decision up in the host's log, for payload.erase; false when it
+	// is not there, or not proven. nil: there is no log.
+	Decided func(Payload) (Decided, bool, error) `cbor:"-"`
 }
 
 // OrderOutcome is what an order has brought about, besides its kind's own change.
 type OrderOutcome struct {
-	Entries  []uint64   // numbers that list.add gave, in the order of the additions
-	Grant    string     // code of the grant issued
-	Bundle   flow.Hash  // address of the bundle published, or gone back to
-	Resolved []Resolved // decisions on held submissions, for the host to record
+	Entries  []uint64    // numbers that list.add gave, in the order of the additions
+	Grant    string      // code of the grant issued
+	Bundle   flow.Hash   // address of the bundle published, or gone back to
+	Resolved []Resolved  // decisions on held submissions, for the host to record
+	Erased   []flow.Hash // transactions whose payload the host is to destroy
 }
 
 // OrderRecord is an order that was carried out: who, when, why and what.

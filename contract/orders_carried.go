@@ -118,6 +118,10 @@ func (p *proceeding) carryOut() error {
 		return with(p, (*proceeding).removeNode)
 	case CommitteeSet:
 		return with(p, (*proceeding).setTerms)
+	case RetentionSet:
+		return with(p, (*proceeding).setRetention)
+	case PayloadErase:
+		return with(p, (*proceeding).erase)
 	default:
 		return refuseOrder("order_kind", string(p.order.Kind))
 	}

@@ -66,6 +66,13 @@ var orderTexts = map[string]orderText{
 	"committee_last": {text{"最后一名委员不能离席，否则监管链将停止", "the last member can't leave, or the chain would stand still"}, text{"请先让另一节点入席", "give another node a seat first"}},
 	"committee_none": {text{"该监管链在创世时没有委员会", "this chain began without a committee"}, text{"请以含有节点的创世文件建立监管链", "found a chain whose genesis names nodes"}},
 
+	"erase_basis":   {text{"依法删除须写明依据", "an erasure by law wants its basis"}, text{"请写明法规条款、判决或申请", "name the provision, judgment or request"}},
+	"erase_unknown": {text{"日志中没有交易 %[1]s 的决定", "the log has no decision on transaction %[1]s"}, text{"请核对交易哈希；已归档的决定须附证明", "check the hash; for an archived decision the order carries a proof"}},
+	"erase_held":    {text{"交易 %[1]s 正在等待监管人员处理", "transaction %[1]s waits for an officer"}, text{"请先处理该挂起事项", "decide the hold first"}},
+	"erase_done":    {text{"交易 %[1]s 的载荷已由第 %[2]d 号指令删除", "the payload of transaction %[1]s was erased by order %[2]d"}, text{"无需处理", "nothing is to be done"}},
+	"erase_forever": {text{"业务类型“%[2]s”没有保存期限，交易 %[1]s 不能按期限删除", "no retention is set for business %[2]q: transaction %[1]s can't be erased by it"}, text{"请先用 retention.set 设定保存期限，或写明法律依据", "set one with retention.set, or give the legal ground"}},
+	"erase_early":   {text{"交易 %[1]s 的保存期限（%[2]d 天）还有 %[3]d 天", "transaction %[1]s is kept for %[2]d days, %[3]d of which are left"}, text{"请到期后再签发，或写明法律依据", "wait for its time, or give the legal ground"}},
+
 	"policy_second": {text{"设置会签要求的指令须由两名监管人员签发", "a policy that asks for second officers must be signed by two"}, text{"请另一名监管人员会签，以证明有两名监管人员", "let another officer sign it too, which shows that there are two"}},
 }
 

@@ -205,6 +205,10 @@ func (w *office) body(kind contract.Kind) any {
 		return contract.NodeRef{ID: pick(w.rng, "N1", "N2")}
 	case contract.CommitteeSet:
 		return committee.Terms{Seats: 1 + w.rng.IntN(3), Epoch: 2}
+	case contract.RetentionSet:
+		return contract.Retention{Business: "prescription", Days: w.rng.Int64N(3)}
+	case contract.PayloadErase:
+		return contract.Erasure{Ground: contract.ByLaw, Basis: "b", Payloads: []contract.Payload{{Tx: pick(w.rng, append(w.held, flow.Hash{})...)}}}
 	default:
 		return contract.Cancellation{Order: 1}
 	}

@@ -244,6 +244,8 @@ func (w *world) then(sentence string) error {
 	switch words[0] {
 	case "granted", "refused", "held":
 		return w.thenVerdict(words)
+	case "erased":
+		return w.thenErased(words[1:])
 	case "committee":
 		return w.thenCommittee(words[1:])
 	case "order", "entry", "hold", "grant":

@@ -59,6 +59,8 @@ type State interface {
 //	policy                          Policy: which kinds of order need a second officer
 //	committee                       committee.Committee: who validates, and who may
 //	node/<id>                       NodeSeat: the keys of a node's identity
+//	retention/<business>            int64, days that its payloads are kept; 0: for good
+//	erasure/<transaction hash>      Erased: a payload that an officer ordered to be destroyed
 //	network/<network id>            string, the identity of the node that others know by it; empty: no more
 func paramsKey() []byte                  { return []byte("params") }
 func identityKey(id string) []byte       { return []byte("identity/" + id) }
@@ -86,6 +88,9 @@ func policyKey() []byte                  { return []byte("policy") }
 func committeeKey() []byte               { return []byte("committee") }
 func nodeKey(id string) []byte           { return []byte("node/" + id) }
 func networkKey(id string) []byte        { return []byte("network/" + id) }
+
+func retentionKey(business string) []byte { return []byte("retention/" + business) }
+func erasureKey(tx flow.Hash) []byte      { return []byte("erasure/" + tx.String()) }
 
 func automaticKey(rule, id string) []byte { return []byte("automatic/" + rule + "/" + id) }
 func automaticGrantKey(n uint64) []byte   { return []byte("automatic-grant/" + ordinal(n)) }
