@@ -21,6 +21,7 @@ type Content struct {
 	Hashes       tlog.HashReader
 	Decisions    []Decision // one for each leaf from From to before To
 	Transactions []Transaction
+	Erased       []Erasure // of transactions that were erased before this is composed; After is left out
 	Orders       []Order
 	Checkpoints  []Signed // over the leaves, in order; the last is the first that covers all
 }
@@ -129,4 +130,21 @@ func decodeLeaves(all [][]byte) ([]receipt.Leaf, error) {
 		}
 	}
 	return out, nil
+}
+
+// Erasures gives the file that says what the segment's transactions lack from the
+// beginning; false when that is nothing. It belongs to no manifest, since it grows.
+func (c Content) Erasures() (Named, bool, error) {
+	if len(c.Erased) == 0 {
+		return Named{}, false, nil
+	}
+	transactions, err := EncodeTransactions(c.Transactions)
+	if err != nil {
+		return Named{}, false, err
+	}
+	for i := range c.Erased {
+		c.Erased[i].After = flow.SumHash(transactions)
+	}
+	data, err := EncodeErased(c.Erased)
+	return Named{Name(c.Number, Erased), data}, true, err
 }

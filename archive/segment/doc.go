@@ -18,7 +18,8 @@
 //	segment/<number>/checkpoints  every signed checkpoint over its leaves, so that a receipt made
 //	                              from the archive is the one that was given at the time
 //	segment/<number>/index        leaves by transaction, flow and subject key
-//	segment/<number>/erased       what was taken out of transactions since, by which order
+//	segment/<number>/erased       which transactions lack their payload, by which order: for
+//	                              each the authority's statement, signed by the log's keys
 //
 // A segment exists when its manifest does, which is written last. Checkpoints come
 // at the ends of blocks, so that a segment also holds the tiles and leaves from

@@ -62,10 +62,10 @@ type Signed struct {
 type Erasure struct {
 	_ struct{} `cbor:",toarray"`
 
-	Tx    flow.Hash
-	Order uint64    // the number of the officer's order
-	At    int64     // Unix seconds
-	After flow.Hash // SHA-256 of the segment's transactions since then
+	Tx        flow.Hash
+	Order     uint64    // the number of the officers' order
+	Statement []byte    // receipt.Erasure, signed by the log's keys
+	After     flow.Hash // SHA-256 of the segment's transactions since then
 }
 
 // encode writes records with their lengths before them. What raw gives of a record

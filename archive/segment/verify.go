@@ -124,8 +124,16 @@ func (c *check) readErased() {
 	if err != nil {
 		return // nothing was erased; if something was, transactions will not fit the manifest
 	}
-	if c.erasures, err = DecodeErased(data); err != nil {
+	all, err := DecodeErased(data)
+	if err != nil {
 		c.fault(name, "%v", err)
+	}
+	for _, e := range all {
+		if err := e.Check(c.keys); err != nil {
+			c.fault(name, "%v", err)
+			continue
+		}
+		c.erasures = append(c.erasures, e)
 	}
 }
 
@@ -362,9 +370,12 @@ func (c *check) match(decisions []Decision, all []Transaction) error {
 		}
 		t := rest[0]
 		rest = rest[1:]
+		by := c.erasureOf(t.Tx)
 		switch {
-		case t.Erased != 0 && !c.erasedBy(t):
-			return fmt.Errorf("%w: transaction %s was taken out, and nothing says by which order", ErrDamaged, t.Tx)
+		case t.Erased != 0 && by != t.Erased:
+			return fmt.Errorf("%w: transaction %s was taken out, and no statement of the authority's says by which order", ErrDamaged, t.Tx)
+		case t.Erased == 0 && by != 0:
+			return fmt.Errorf("transaction %s is still there, and order %d has erased it: the archive's next run will", t.Tx, by)
 		case t.Erased != 0:
 			c.Erased++
 		case flow.SumHash(t.Raw) != t.Tx:
@@ -378,11 +389,25 @@ func (c *check) match(decisions []Decision, all []Transaction) error {
 	return nil
 }
 
-func (c *check) erasedBy(t Transaction) bool {
+// erasureOf gives the order that erased a transaction, by a statement that holds; 0
+// for none.
+func (c *check) erasureOf(tx flow.Hash) uint64 {
 	for _, e := range c.erasures {
-		if e.Tx == t.Tx && e.Order == t.Erased {
-			return true
+		if e.Tx == tx {
+			return e.Order
 		}
 	}
-	return false
+	return 0
+}
+
+// Check says whether the authority has stated the erasure.
+func (e Erasure) Check(keys receipt.Keys) error {
+	stated, err := receipt.VerifyErasure(e.Statement, keys)
+	if err != nil {
+		return fmt.Errorf("erasure of transaction %s: %w", e.Tx, err)
+	}
+	if stated.Tx != e.Tx || stated.Order != e.Order {
+		return fmt.Errorf("%w: erasure of transaction %s: its statement is of another", ErrDamaged, e.Tx)
+	}
+	return nil
 }

@@ -74,7 +74,7 @@ type archiveRunCommand struct {
 // Help implements kong's HelpProvider.
 func (archiveRunCommand) Help() string {
 	return "Writes whole segments only; decisions beyond the last whole one wait for the next run. Each segment is verified in the archive before " +
-		"it counts. It can be ended at any moment, and goes on at the next run. The chain is not changed.\n\n" +
+		"it counts. It can be ended at any moment, and goes on at the next run. Payloads that officers ordered erased are taken out. The chain is not changed.\n\n" +
 		"Examples:\n  signalbox archive run --data ./data --to ./archive\n  signalbox archive run --authority authority --to file:///mnt/archive --decisions 4096"
 }
 
@@ -114,15 +114,23 @@ func (c *archiveRunCommand) write(a *app, w archiving.Writer) error {
 	if err != nil {
 		return err
 	}
+	erased, err := w.Erase(a.ctx, nil)
+	if err != nil {
+		return err
+	}
 	done := struct {
 		Archived int64 `json:"archived"`
 		Waiting  int64 `json:"waiting"`
-	}{0, size}
+		Erased   int   `json:"erased"` // payloads that this run took out of the archive
+	}{0, size, erased}
 	if last != nil {
 		done.Archived, done.Waiting = last.To, size-last.To
 	}
 	if c.JSON {
 		return json.NewEncoder(a.stdout).Encode(done)
+	}
+	if erased > 0 {
+		fmt.Fprintf(a.stdout, a.say.of("✓ %d payloads erased, as officers ordered\n", "✓ 已按指令删除 %d 份载荷\n"), erased)
 	}
 	_, err = fmt.Fprintf(a.stdout, a.say.of("✓ %d decisions archived, %d wait for a whole segment\n", "✓ 已归档 %d 条决定，%d 条尚不足一个分段\n"), done.Archived, done.Waiting)
 	return err

@@ -11,6 +11,7 @@ import (
 
 	"signalbox.dev/signalbox/archive"
 	"signalbox.dev/signalbox/archive/blob"
+	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/archiving"
 	"signalbox.dev/signalbox/internal/chain"
@@ -38,7 +39,23 @@ type archivedDecision struct {
 	Receipt     string        `json:"receipt"`               // tlog-proof
 	Sealed      string        `json:"sealed,omitempty"`      // base64; the payload, sealed for the authority
 	Transaction string        `json:"transaction,omitempty"` // base64
-	Erased      string        `json:"erased,omitempty"`      // what is said of a transaction that is not there any more
+	Erased      *erasedBy     `json:"erased,omitempty"`      // the payload and the transaction are not there any more
+}
+
+// erasedBy says which order of the officers' erased a payload, by the authority's
+// signed statement.
+type erasedBy struct {
+	Order  uint64    `json:"order"`
+	At     time.Time `json:"at"`
+	Ground string    `json:"ground"`
+}
+
+func groundText(say words, g contract.Ground) string {
+	zh := map[contract.Ground]string{contract.ByRetention: "保存期满", contract.ByLaw: "法律要求"}[g]
+	if zh == "" {
+		return string(g)
+	}
+	return say.of(string(g), zh)
 }
 
 func describe(f archiving.Found) archivedDecision {
@@ -53,8 +70,9 @@ func describe(f archiving.Found) archivedDecision {
 // withTransaction adds the transaction and the sealed payload in it.
 func (d *archivedDecision) withTransaction(a *app, r *archiving.Reader) ([]byte, error) {
 	raw, err := r.Transaction(a.ctx, d.Tx, d.Height)
-	if errors.Is(err, archiving.ErrErased) {
-		d.Erased = err.Error()
+	var gone *chain.ErasedError
+	if errors.As(err, &gone) {
+		d.Erased = &erasedBy{gone.Order, time.Unix(gone.At, 0).UTC(), gone.Ground}
 		return nil, nil
 	}
 	if err != nil {
@@ -119,8 +137,9 @@ func (c *archiveGetCommand) Run(a *app) error {
 }
 
 func (d archivedDecision) payload(say words) string {
-	if d.Erased != "" {
-		return fmt.Sprintf(say.of("  Its payload is not there any more: %s.\n", "  其载荷已不在：%s。\n"), d.Erased)
+	if e := d.Erased; e != nil {
+		return fmt.Sprintf(say.of("  Its payload was erased by officers' order %d of %s, ground: %s. The decision and its receipt stand.\n",
+			"  其载荷已依第 %d 号指令（%s）删除，依据：%s。决定及回执仍然有效。\n"), e.Order, e.At.Format(time.DateOnly), groundText(say, contract.Ground(e.Ground)))
 	}
 	return fmt.Sprintf(say.of("  Its transaction is there, with the sealed payload of %d bytes (--json gives both).\n", "  交易及 %d 字节的密封载荷在档（--json 可输出两者）。\n"),
 		base64.StdEncoding.DecodedLen(len(d.Sealed)))

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/envelope"
 	"signalbox.dev/signalbox/internal/chain"
 	"signalbox.dev/signalbox/internal/chain/chaintest"
@@ -33,7 +34,9 @@ func TestArchiveCommands(t *testing.T) {
 		g.Go(func() (err error) { all[i], err = c.Decide(t.Context(), h.ID, tx); return err })
 	}
 	must(t, g.Wait())
-	d, err := archivedAmong(all)
+	d, err := archivedAmong(all, 7)
+	must(t, err)
+	forgotten, err := archivedAmong(all, 9)
 	must(t, err)
 	given, err := c.Receipt(d)
 	must(t, err)
@@ -41,13 +44,19 @@ func TestArchiveCommands(t *testing.T) {
 	if code, _, stderr := call(t, run...); code == 0 || !strings.Contains(stderr, "archive.place") {
 		t.Errorf("archiving a running chain: exit %d, %s; want it to say what to do", code, stderr)
 	}
+	_, err = f.GiveTwo(t, c, contract.PayloadErase, contract.Erasure{
+		Ground: contract.ByLaw, Basis: "judgment 17", Payloads: []contract.Payload{{Tx: forgotten.Leaf.Tx}},
+	})
+	must(t, err)
 	stop()
-	expect(t, `{"archived":256,"waiting":14}`, run...)
-	expect(t, `{"archived":256,"waiting":14}`, run...)
+	expect(t, `{"archived":256,"waiting":14,"erased":0}`, run...)
+	expect(t, `{"archived":256,"waiting":14,"erased":0}`, run...)
 	from := []string{"--from", place, "--keys", keys}
 	expect(t, `segment 0: decisions 0 to 255`, "archive", "list", "--from", place)
 	expect(t, `the archive holds`, append([]string{"archive", "verify"}, from...)...)
 	expect(t, d.Leaf.Tx.String(), append([]string{"archive", "get", d.Leaf.Tx.String()}, from...)...)
+	expect(t, `erased by officers' order 1 of `, append([]string{"archive", "get", forgotten.Leaf.Tx.String()}, from...)...)
+	expect(t, `"erased":{"order":1,`, append([]string{"archive", "get", "--json", forgotten.Leaf.Tx.String()}, from...)...)
 	file := filepath.Join(dir, "r.tlog-proof")
 	out := expect(t, `"sealed"`, append([]string{"archive", "get", d.Leaf.Tx.String(), "--json", "--receipt", file}, from...)...)
 	var got archivedDecision
@@ -75,10 +84,10 @@ func TestArchiveCommands(t *testing.T) {
 	}
 }
 
-// archivedAmong is a decision of the first segment.
-func archivedAmong(all []chain.Decided) (chain.Decided, error) {
+// archivedAmong is the decision of a leaf.
+func archivedAmong(all []chain.Decided, index int64) (chain.Decided, error) {
 	for _, d := range all {
-		if d.Index == 7 {
+		if d.Index == index {
 			return d, nil
 		}
 	}

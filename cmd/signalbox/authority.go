@@ -36,6 +36,7 @@ type authorityCommand struct {
 	Stop     stopCommand         `cmd:"" help:"Stop one kind of step for one kind of business, until a time."`
 	Resume   resumeCommand       `cmd:"" help:"End a stop before its time."`
 	Rules    bundleCommand       `cmd:"" help:"The rule contract on the chain: publish, roll back, cancel, show."`
+	Erasure  erasureCommand      `cmd:"" help:"Payloads that are destroyed after their retention or by law: order, list, retention."`
 	Policy   policyCommand       `cmd:"" help:"Say which kinds of order two officers must sign."`
 	Anchor   anchorCommand       `cmd:"" help:"What the chains disagree on: granted records without an anchor, anchors that can't stand."`
 	Order    orderCommand        `cmd:"" help:"The history of officers' orders: list, show."`

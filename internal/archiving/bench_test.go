@@ -32,11 +32,11 @@ func BenchmarkDisk(b *testing.B) {
 func load(b *testing.B, keep int64) {
 	const rounds = 12
 	dir := b.TempDir()
-	a, _ := newPruned(b, dir)
+	a, _ := newPruned(b, dir, keep)
 	a.payload = 24 << 10 // so that the stores have something to compact
 	for i := range rounds {
 		a.fill(b, segment.Width)
-		must(b, a.schedule(keep).Once(b.Context()))
+		must(b, a.schedule().Once(b.Context()))
 		if i == rounds/2-1 || i == rounds-1 {
 			blocks, states, log, decisions := sizes(b, dir)
 			b.Logf("%5d decisions, %5d blocks (from %d): blocks %6.2f MB, states %5.2f MB, log %5.2f MB; decisions %5.2f MB, archive %5.2f MB",

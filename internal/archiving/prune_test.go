@@ -19,19 +19,19 @@ import (
 )
 
 // newPruned is a chain that prunes what it archives, but for keep blocks.
-func newPruned(t testing.TB, dir string) (a *archived, stop func()) {
+func newPruned(t testing.TB, dir string, keep int64) (a *archived, stop func()) {
 	t.Helper()
 	f := chaintest.New(t, envelope.GM())
 	a = &archived{Fixture: f, dir: filepath.Join(t.TempDir(), "archive"), given: map[int64][]byte{}}
 	a.store = opened(t, a.dir)
-	a.chain, stop = f.OpenArchived(t, dir, archiving.NewReader(a.store, f.Keys))
+	a.chain, stop = f.OpenArchived(t, dir, archiving.NewReader(a.store, f.Keys), keep)
 	return a, stop
 }
 
-func (a *archived) schedule(keep int64) archiving.Schedule {
-	return archiving.Schedule{
+func (a *archived) schedule() *archiving.Schedule {
+	return &archiving.Schedule{
 		Writer: archiving.Writer{Source: a.chain.Source(), Store: a.store, Keys: a.Keys, Leaves: segment.Width},
-		Chain:  a.chain, Every: time.Hour, Keep: keep, Logger: slog.New(slog.DiscardHandler),
+		Chain:  a.chain, Every: time.Hour, Announce: a.Announce(a.chain), Logger: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -39,12 +39,15 @@ func (a *archived) schedule(keep int64) archiving.Schedule {
 // proven, before and after the node starts again.
 func TestPruning(t *testing.T) {
 	dir := t.TempDir()
-	a, stop := newPruned(t, dir)
+	a, stop := newPruned(t, dir, 0)
 	a.fill(t, segment.Width+60)
-	if err := a.schedule(0).Once(t.Context()); err != nil || a.chain.Base() != 1 {
-		t.Fatalf("keeping all: base %d, %v", a.chain.Base(), err)
+	must(t, a.schedule().Once(t.Context()))
+	a.fill(t, 4)
+	if a.chain.Base() != 1 {
+		t.Fatalf("keeping all: base %d", a.chain.Base())
 	}
-	must(t, a.schedule(2).Once(t.Context()))
+	stop()
+	a.chain, stop = a.OpenArchived(t, dir, archiving.NewReader(a.store, a.Keys), 2)
 	a.fill(t, 4)
 	m, _, err := archiving.Last(t.Context(), a.store)
 	must(t, err)
@@ -54,12 +57,12 @@ func TestPruning(t *testing.T) {
 	readAll(t, a)
 	stop()
 	t.Run("checked again", func(t *testing.T) { checkPruned(t, a, dir) })
-	a.chain, stop = a.OpenArchived(t, dir, archiving.NewReader(a.store, a.Keys))
+	a.chain, stop = a.OpenArchived(t, dir, archiving.NewReader(a.store, a.Keys), 2)
 	a.fill(t, 4)
 	readAll(t, a)
 	stop()
 
-	a.chain, _ = a.OpenArchived(t, dir, nothing{})
+	a.chain, _ = a.OpenArchived(t, dir, nothing{}, 2)
 	if _, _, err := a.chain.Submission(earliest(a)); !errors.Is(err, archive.ErrNotFound) {
 		t.Errorf("reading a pruned block without its archive: %v, want ErrNotFound", err)
 	}

@@ -10,12 +10,9 @@ import (
 	"signalbox.dev/signalbox/archive"
 	"signalbox.dev/signalbox/archive/segment"
 	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/chain"
 	"signalbox.dev/signalbox/receipt"
 )
-
-// ErrErased says that a transaction was in the archive and was taken out by an
-// officer's order. Its decision and the proof of it remain.
-var ErrErased = errors.New("erased")
 
 // Reader finds decisions in an archive. It believes the authority's keys and
 // nothing else: what it gives was verified. Safe for concurrent use.
@@ -206,7 +203,8 @@ func (r *Reader) part(ctx context.Context, m *segment.Manifest, part string) ([]
 }
 
 // Transaction gives a decided transaction, as it stood in the block of a height.
-// One that was erased is ErrErased, one that is not archived archive.ErrNotFound.
+// One that was erased is a *chain.ErasedError, whose statement was verified, one that
+// is not archived archive.ErrNotFound.
 func (r *Reader) Transaction(ctx context.Context, tx flow.Hash, height int64) ([]byte, error) {
 	segments, err := r.manifests(ctx)
 	if err != nil {
@@ -234,7 +232,7 @@ func (r *Reader) transaction(ctx context.Context, m *segment.Manifest, tx flow.H
 	case !ok:
 		return nil, archive.ErrNotFound
 	case t.Erased != 0:
-		return nil, fmt.Errorf("transaction %s: %w by order %d", tx, ErrErased, t.Erased)
+		return nil, r.erased(ctx, m, tx)
 	case flow.SumHash(t.Raw) != tx: // which binds it, whatever the manifest says
 		return nil, fmt.Errorf("segment %d: %w: transaction %s is another", m.Number, segment.ErrDamaged, tx)
 	}
@@ -265,4 +263,30 @@ func (r *Reader) transactions(ctx context.Context, m *segment.Manifest) (map[flo
 	r.last = opened{m.Number, byTx}
 	r.mu.Unlock()
 	return byTx, nil
+}
+
+// erased is the error for a transaction that was taken out, by the authority's statement.
+func (r *Reader) erased(ctx context.Context, m *segment.Manifest, tx flow.Hash) error {
+	data, err := r.store.Get(ctx, segment.Name(m.Number, segment.Erased))
+	if err != nil {
+		return fmt.Errorf("segment %d: what says who erased transaction %s: %w", m.Number, tx, err)
+	}
+	all, err := segment.DecodeErased(data)
+	if err != nil {
+		return fmt.Errorf("segment %d: %w", m.Number, err)
+	}
+	for _, e := range all {
+		if e.Tx != tx {
+			continue
+		}
+		if err := e.Check(r.keys); err != nil {
+			return fmt.Errorf("segment %d: %w", m.Number, err)
+		}
+		s, err := receipt.VerifyErasure(e.Statement, r.keys)
+		if err != nil {
+			return err
+		}
+		return &chain.ErasedError{Tx: tx, Order: s.Order, At: s.At, Ground: s.Ground}
+	}
+	return fmt.Errorf("segment %d: %w: transaction %s is missing, and no statement says that it was erased", m.Number, segment.ErrDamaged, tx)
 }

@@ -2,24 +2,31 @@ package archiving
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
+	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/chain"
 )
 
-// Schedule archives a running chain at intervals, and lets it prune what was
-// archived. An archive that can't be reached delays both and stops nothing.
+// Schedule archives a running chain at intervals, destroys in the archive what
+// officers ordered erased, and says on the chain how far it has come, so that its
+// nodes may give up their copies. An archive that can't be reached delays all this and
+// stops nothing.
 type Schedule struct {
 	Writer
-	Chain  *chain.Chain
-	Every  time.Duration
-	Keep   int64 // blocks that are never pruned, the newest; 0 keeps all
-	Logger *slog.Logger
+	Chain *chain.Chain
+	Every time.Duration
+	// Announce brings on the chain what the archive has.
+	Announce func(context.Context, chain.ArchivedTo) error
+	Logger   *slog.Logger
+
+	erased map[flow.Hash]bool // of which this run knows that they are
 }
 
 // Run archives at once and then at each interval, until ctx ends.
-func (s Schedule) Run(ctx context.Context) error {
+func (s *Schedule) Run(ctx context.Context) error {
 	tick := time.NewTicker(s.Every)
 	defer tick.Stop()
 	for {
@@ -35,7 +42,7 @@ func (s Schedule) Run(ctx context.Context) error {
 }
 
 // Once archives what is whole now.
-func (s Schedule) Once(ctx context.Context) error {
+func (s *Schedule) Once(ctx context.Context) error {
 	last, err := s.Writer.Run(ctx, func(w Written) error {
 		s.Logger.Info("archived", "segment", w.Segment, "from", w.From, "to", w.To, "bytes", w.Bytes)
 		return nil
@@ -43,8 +50,24 @@ func (s Schedule) Once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if last != nil && s.Keep > 0 {
-		s.Chain.Prune(min(last.Blocks, s.Chain.Height()-s.Keep))
+	if s.erased == nil {
+		s.erased = map[flow.Hash]bool{}
+	}
+	erased, err := s.Erase(ctx, s.erased)
+	if erased > 0 {
+		s.Logger.Info("erased in the archive", "payloads", erased)
+	}
+	if err != nil || last == nil {
+		return err
+	}
+	has, err := s.Chain.Archived()
+	if err != nil {
+		return err
+	}
+	if now := (chain.ArchivedTo{Leaves: last.To, Blocks: last.Blocks}); now != has {
+		if err := s.Announce(ctx, now); err != nil {
+			return fmt.Errorf("saying on the chain what is archived: %w", err)
+		}
 	}
 	return nil
 }

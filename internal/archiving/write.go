@@ -113,6 +113,13 @@ func (w *writing) next(ctx context.Context, last *segment.Manifest, sum flow.Has
 	if err != nil {
 		return nil, nil, err
 	}
+	noted, any, err := c.Erasures()
+	if err != nil {
+		return nil, nil, err
+	}
+	if any {
+		files = append(files, noted)
+	}
 	bytes, err := w.store(ctx, files, m)
 	if err != nil {
 		return nil, nil, fmt.Errorf("archiving segment %d: %w", c.Number, err)
@@ -155,11 +162,9 @@ func (w *writing) fill(ctx context.Context, c *segment.Content) error {
 		if !isFirst {
 			continue
 		}
-		raw, err := w.Source.Transaction(d)
-		if err != nil {
+		if err := w.transaction(c, i, d); err != nil {
 			return err
 		}
-		c.Transactions = append(c.Transactions, segment.Transaction{Index: i, Tx: d.Leaf.Tx, Raw: raw})
 		c.Blocks = d.Height // what is in it may go on into the next segment
 	}
 	for h := first; h < c.Blocks; h++ {
@@ -171,6 +176,27 @@ func (w *writing) fill(ctx context.Context, c *segment.Content) error {
 			c.Orders = append(c.Orders, segment.Order{Height: h, Slot: o.Slot, Raw: o.Raw})
 		}
 	}
+	return nil
+}
+
+// transaction adds a decided transaction; one that was erased comes without its bytes.
+func (w *writing) transaction(c *segment.Content, index int64, d chain.Decided) error {
+	t := segment.Transaction{Index: index, Tx: d.Leaf.Tx}
+	e, erased, err := w.Source.Erasure(d.Leaf.Tx)
+	switch {
+	case err != nil:
+		return err
+	case erased && e.Statement == nil:
+		return fmt.Errorf("transaction %s: no statement of its erasure is signed: run the authority first", d.Leaf.Tx)
+	case erased:
+		t.Erased = e.Order
+		c.Erased = append(c.Erased, segment.Erasure{Tx: t.Tx, Order: e.Order, Statement: e.Statement})
+	default:
+		if t.Raw, err = w.Source.Transaction(d); err != nil {
+			return err
+		}
+	}
+	c.Transactions = append(c.Transactions, t)
 	return nil
 }
 

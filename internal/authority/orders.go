@@ -24,6 +24,16 @@ func (a *Authority) Order(ctx context.Context, o chain.SignedOrder) (contract.Or
 	return out, nil
 }
 
+// Archived says on the chain what its archive has, so that its nodes may give up their
+// copies (R10.1).
+func (a *Authority) Archived(ctx context.Context, to chain.ArchivedTo) error {
+	tx, err := chain.Compose(a.chain.ID(), chain.KindArchive, to, a.cfg.Suite, a.cfg.Signing, a.cfg.Random)
+	if err != nil {
+		return err
+	}
+	return a.chain.Submit(ctx, tx)
+}
+
 // Pseudonym is the key under which a subject, item, originator, prescriber,
 // record or licence stands on the chain. It is for officers, who know people by
 // their numbers; the number goes no further.

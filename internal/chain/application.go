@@ -31,6 +31,8 @@ type application struct {
 	resolved func()
 	// watch sees what is about to be decided, and the state of that moment; nil for nobody.
 	watch func(contract.State, contract.Request) error
+	// erased is called with a transaction whose payload was erased, after the block of the order is durable.
+	erased func(tx flow.Hash) error
 	// signed is called with the log's new size and root after a block is durable.
 	signed func(size int64, root tlog.Hash) error
 
@@ -245,13 +247,13 @@ func (a *application) newBlock(in comet.Block) *block {
 // attempt executes a transaction; a refused one leaves no change behind.
 func (b *block) attempt(slot int, tx []byte) (*refusal, error) {
 	b.mark()
-	size, resolved := b.size, b.resolved
+	size, resolved, erased := b.size, b.resolved, b.erased
 	b.outcome = contract.OrderOutcome{}
 	err := b.execute(slot, tx)
 	var no *refusal
 	if errors.As(err, &no) {
 		b.rollback()
-		b.size, b.resolved = size, resolved
+		b.size, b.resolved, b.erased = size, resolved, erased
 		return no, nil
 	}
 	return nil, err
@@ -272,10 +274,18 @@ func (a *application) Commit() error {
 	}
 	grown := a.next.Size > a.at.Size
 	a.at, a.rules = a.next, a.block.rules
-	resolved := a.block.resolved
+	resolved, erased := a.block.resolved, a.block.erased
 	a.block = nil
 	if grown && a.signed != nil {
 		if err := a.signed(a.at.Size, a.root); err != nil {
+			return err
+		}
+	}
+	for _, tx := range erased {
+		if a.erased == nil {
+			break
+		}
+		if err := a.erased(tx); err != nil {
 			return err
 		}
 	}

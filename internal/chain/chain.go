@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -27,13 +26,20 @@ type Config struct {
 	Clock   func() time.Time // of proposals, which decisions are dated by; nil: time.Now
 	Logger  *slog.Logger     // nil: discard
 	Network *Network         // nil: the node is alone
-	Archive Archived         // what pruned blocks held; nil: nothing is pruned
+	Archive Archived         // what pruned blocks held; nil: this node can't read it
+	// Keep is how many of the newest blocks are never pruned; of the others those are
+	// that the authority has archived. 0 keeps all. A block with a payload that was
+	// erased by an officers' order goes in any case, once it is archived, with all before it.
+	Keep int64
 }
 
 // Validate says what is missing.
 func (c Config) Validate() error {
 	if c.Dir == "" {
 		return errors.New("supervision chain: directory is missing")
+	}
+	if c.Keep < 0 {
+		return errors.New("supervision chain: blocks to keep: not below zero")
 	}
 	for _, s := range c.Signers {
 		if s.Name() != c.Genesis.Contract.Chain {
@@ -60,7 +66,7 @@ type Chain struct {
 	waiting     comet.Waiters[flow.Hash, result]
 	resolutions chan struct{}
 	ready       chan struct{} // closed when Run takes transactions
-	archived    atomic.Int64  // see Prune
+	scrubbing   chan struct{} // see scrub
 }
 
 // Open prepares a node in its directory; nothing runs before Run.
@@ -93,14 +99,15 @@ func Open(cfg Config) (*Chain, error) {
 	}
 	c := &Chain{
 		db: db, app: app, cfg: cfg, id: cfg.Genesis.Contract.Chain, ready: make(chan struct{}), resolutions: make(chan struct{}, 1),
+		scrubbing:   make(chan struct{}, 1),
 		checkpoints: checkpoints{db: db, origin: cfg.Genesis.Contract.Chain, signers: cfg.Signers},
 	}
 	app.clock = cfg.Clock
-	app.signed, app.settled, app.resolved = c.checkpoints.sign, c.settled, c.announce
+	app.signed, app.settled, app.resolved, app.erased = c.checkpoints.sign, c.settled, c.announce, c.state
 	c.node, err = comet.New(comet.Config{
 		Dir: nodeDir(cfg.Dir), ChainID: c.id, Genesis: state, GenesisTime: cfg.Begun,
 		Validators: seats, Network: c.network(cfg.Network),
-		Retain: c.archived.Load,
+		Retain: c.retain,
 		App:    app, Logger: cfg.Logger, Now: cfg.Clock, MaxTxBytes: MaxTx,
 	})
 	if err != nil {
@@ -117,20 +124,21 @@ func (c *Chain) Run(ctx context.Context) error {
 	if err := c.checkpoints.ensure(c.app.position().Size); err != nil {
 		return fmt.Errorf("signing the present checkpoint: %w", err)
 	}
+	if err := c.stateAll(); err != nil {
+		return fmt.Errorf("stating what was erased: %w", err)
+	}
 	if err := c.node.Start(ctx); err != nil {
 		return fmt.Errorf("starting the supervision chain: %w", err)
 	}
 	close(c.ready)
+	beside, stop := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	work.Go(func() { c.scrubs(beside) })
 	if c.cfg.Network != nil {
-		watching, stop := context.WithCancel(ctx)
-		watched := make(chan struct{})
-		go func() {
-			defer close(watched)
-			c.attend(watching)
-		}()
-		defer func() { <-watched }()
-		defer stop()
+		work.Go(func() { c.attend(beside) })
 	}
+	defer work.Wait()
+	defer stop()
 	if err := c.node.Run(ctx); err != nil {
 		return fmt.Errorf("running the supervision chain: %w", err)
 	}

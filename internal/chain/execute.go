@@ -28,12 +28,13 @@ type block struct {
 	watch  func(contract.State, contract.Request) error // sees what is about to be decided; nil for nobody
 
 	outcome  contract.OrderOutcome // of the order executed last
+	erased   []flow.Hash           // transactions whose payload was erased in this block
 	resolved int                   // held submissions that got a decision in this block
 }
 
 // at is where on the chain a transaction stands.
 func (b *block) at(tx flow.Hash) contract.Block {
-	return contract.Block{Height: b.height, Now: b.now, Tx: tx}
+	return contract.Block{Height: b.height, Now: b.now, Tx: tx, Decided: b.decided}
 }
 
 // begin does what is due before a block's first transaction: bundles take force
@@ -80,6 +81,8 @@ func (b *block) execute(slot int, raw []byte) error {
 		return b.anchor(tx)
 	case KindOrder:
 		return b.order(hash, tx)
+	case KindArchive:
+		return b.archive(tx)
 	case KindTick:
 		return nil // begin did what was due
 	default:
@@ -303,6 +306,9 @@ func (b *block) order(hash flow.Hash, tx Transaction) error {
 		return err
 	}
 	b.outcome = out
+	if err := b.erase(out.Erased); err != nil {
+		return err
+	}
 	return b.resolve(out.Resolved)
 }
 

@@ -37,7 +37,8 @@ func pastOf(d Decided, raw []byte) (Past, error) {
 }
 
 // Past gives fn the decisions issued from one time to before another, in the
-// log's order; a zero time is no bound. It ends with ctx, or when fn fails.
+// log's order; a zero time is no bound. It ends with ctx, or when fn fails. Those
+// whose payload was erased are passed over: there are no facts of them any more.
 func (c *Chain) Past(ctx context.Context, from, to time.Time, fn func(Past) error) error {
 	past := pruned{c.Source(), c.cfg.Archive}
 	for i := range c.Size() {
@@ -53,6 +54,9 @@ func (c *Chain) Past(ctx context.Context, from, to time.Time, fn func(Past) erro
 			continue // outside, or a later decision took its place
 		}
 		raw, err := past.transaction(d)
+		if errors.Is(err, ErrErased) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -110,6 +114,9 @@ func ExplainAt(ctx context.Context, dir string, tx flow.Hash) (contract.Explanat
 		return contract.Explanation{}, err
 	}
 	defer blocks.Close()
+	if err := erasedFrom(dir, tx); err != nil {
+		return contract.Explanation{}, err
+	}
 	look := &explaining{application: app, tx: tx}
 	_, err = blocks.Replay(ctx, look, func(comet.Stored, []comet.Result) error { return nil })
 	switch {
@@ -176,7 +183,8 @@ func (e *explaining) explain(in comet.Block, slot int) (contract.Explanation, er
 // PastOf gives fn the decisions of a stopped chain, in the log's order, by
 // replaying it. Facts are complete (contract.Complete) as they were when it was
 // decided: whoever had a tag then has it, whatever has become of it since. What
-// was held and then resolved comes once, as it was resolved.
+// was held and then resolved comes once, as it was resolved; what was erased since
+// does not come.
 func PastOf(ctx context.Context, dir string, fn func(Past) error) error {
 	blocks, app, err := again(dir)
 	if err != nil {
@@ -189,6 +197,15 @@ func PastOf(ctx context.Context, dir string, fn func(Past) error) error {
 	}
 	defer stored.Close()
 	w := &watching{c: &Chain{db: app.db, app: app}, last: &Chain{db: stored}}
+	give := fn
+	fn = func(p Past) error {
+		if err := erasure(stored, p.Leaf.Tx); errors.Is(err, ErrErased) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		return give(p)
+	}
 	app.watch = w.see
 	_, err = blocks.Replay(ctx, app, func(comet.Stored, []comet.Result) error { return w.tell(fn) })
 	return err
@@ -235,4 +252,14 @@ func (w *watching) tell(fn func(Past) error) error {
 		}
 	}
 	return nil
+}
+
+// erasedFrom is the error for a payload that was erased from a stopped chain.
+func erasedFrom(dir string, tx flow.Hash) error {
+	db, err := comet.OpenKVReadOnly(filepath.Join(dir, "decisions"))
+	if err != nil {
+		return fmt.Errorf("opening the supervision chain's state: %w", err)
+	}
+	defer db.Close()
+	return erasure(db, tx)
 }

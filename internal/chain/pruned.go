@@ -20,15 +20,6 @@ type Archived interface {
 // archiveWait bounds one reading from the archive.
 const archiveWait = 30 * time.Second
 
-// Prune lets blocks below a height go, once the node's next commits get to it. All
-// that they hold must be archived and verified; decisions, receipts, and the
-// contract's state stay. Without Config.Archive it does nothing.
-func (c *Chain) Prune(below int64) {
-	if c.cfg.Archive != nil && below > c.archived.Load() {
-		c.archived.Store(below)
-	}
-}
-
 // Base is the lowest height whose block is kept; 0 while the node does not run.
 func (c *Chain) Base() int64 { return c.node.Base() }
 

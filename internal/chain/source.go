@@ -104,8 +104,12 @@ func (s *Source) Checkpoint(size int64) (at int64, signed []byte, err error) {
 	return at, signed, err
 }
 
-// Transaction reads a decided transaction from its block.
+// Transaction reads a decided transaction from its block. One that was erased is an
+// *ErasedError, also while the block is still there.
 func (s *Source) Transaction(d Decided) ([]byte, error) {
+	if err := erasure(s.db, d.Leaf.Tx); err != nil {
+		return nil, err
+	}
 	b, err := s.read(d.Height)
 	if err != nil {
 		return nil, err

@@ -23,9 +23,12 @@ import (
 //	s/subject/<key>/<index>  transaction hash; a subject's decisions in order (R1.4)
 //	s/flow/<flow>/<index>    transaction hash; a flow's decisions in order
 //	s/anchor/<hash>          flow.Anchor
+//	s/archived               archived: what the authority has said of its archive
 //	h/<stored hash index>    the log's hashes, as x/mod/sumdb/tlog stores them
 //	l/open/<index>           transaction hash; granted records that wait for their anchor; local
 //	l/resolved/<index>       transaction hash; held submissions that got a decision; local
+//	l/erasing                below which height stands a payload that is to be destroyed; local
+//	e/<hash>                 signed statement that a transaction's payload was erased; local
 //	n/<part>/...             what a part that runs on this node notes for itself; local
 //	c/<size>                 signed checkpoint of that size, with its cosignatures; local
 //	w/<size>                 how many lines it has; only of those that witnesses cosigned; local
@@ -38,6 +41,8 @@ const (
 	cosignedPrefix = "w/"
 	openPrefix     = "l/open/"
 	resolvedPrefix = "l/resolved/"
+	archivedName   = "s/archived"
+	erasingName    = "l/erasing"
 	notesPrefix    = "n/"
 	metaName       = "m"
 )
@@ -55,6 +60,7 @@ func checkpointKey(size int64) string { return cpPrefix + ordinal(size) }
 func cosignedKey(size int64) string   { return cosignedPrefix + ordinal(size) }
 func openKey(index int64) string      { return openPrefix + ordinal(index) }
 func resolvedKey(index int64) string  { return resolvedPrefix + ordinal(index) }
+func statementKey(h flow.Hash) string { return "e/" + h.String() }
 func ordinal(n int64) string          { return string(binary.BigEndian.AppendUint64(nil, uint64(n))) }
 func ordinalOf(b []byte) int64        { return int64(binary.BigEndian.Uint64(b)) }
 

@@ -19,6 +19,8 @@ const (
 	KindOrder  Kind = 3 // an officer's order (R9.6)
 	KindTick   Kind = 4 // lets deadlines and times come where nothing else happens
 	KindReady  Kind = 5 // a candidate for a seat follows the chain (R8.1)
+
+	KindArchive Kind = 9 // the authority has archived decisions, and what blocks held of them (R10.1)
 )
 
 // Transaction is what the authority puts on its chain, or, of KindReady, a node.
@@ -27,7 +29,7 @@ type Transaction struct {
 	_ struct{} `cbor:",toarray"`
 
 	Kind      Kind
-	Body      []byte // encoded Decide, Anchors, SignedOrder, Tick or Ready
+	Body      []byte // encoded Decide, Anchors, SignedOrder, Tick, Ready or ArchivedTo
 	Signature []byte // by the authority's signing key, or the node's, over signingInput
 }
 

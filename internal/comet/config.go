@@ -33,9 +33,10 @@ type Config struct {
 	Logger *slog.Logger     // nil discards; CometBFT's warnings and errors go here, without payloads
 	Now    func() time.Time // the proposer's clock; nil is time.Now
 
-	// Retain is asked at commits: blocks below that height may be given up, a step
-	// at a time; 0 is none. nil keeps all blocks. It must not wait.
-	Retain func() int64
+	// Retain is asked at commits, with the lowest and the highest height whose block is
+	// kept: blocks below the height that it gives may go, a step at a time; 0 is none.
+	// nil keeps all blocks. It must not wait.
+	Retain func(base, height int64) int64
 
 	MaxTxBytes    int   // largest transaction; 0 is 2 MiB
 	MaxBlockBytes int64 // largest block, fixed when Dir is new; 0 is 16 MiB

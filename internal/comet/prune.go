@@ -30,7 +30,7 @@ func (n *Node) retain() int64 {
 	}
 	s := n.inner.BlockStore()
 	base := s.Base()
-	height := min(n.cfg.Retain(), base+pruneStep, s.Height())
+	height := min(n.cfg.Retain(base, s.Height()), base+pruneStep, s.Height())
 	if base == 0 || height <= base {
 		return 0
 	}
@@ -69,4 +69,20 @@ func (n *Node) Base() int64 {
 		return 0
 	}
 	return n.inner.BlockStore().Base()
+}
+
+// Compact has the node's stores write themselves anew, so that what was deleted is
+// not on disk any more. The node goes on meanwhile.
+func (n *Node) Compact() error {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	if n.state != running {
+		return ErrStopped
+	}
+	for _, kv := range n.dbs {
+		if err := kv.Compact(nil, nil); err != nil {
+			return fmt.Errorf("compacting a store: %w", err)
+		}
+	}
+	return nil
 }

@@ -248,6 +248,12 @@ func (c *Client) Version(ctx context.Context, n uint64) (out VersionView, err er
 	return out, err
 }
 
+// Erasures lists payloads that officers ordered erased, by order.
+func (c *Client) Erasures(ctx context.Context) (out []ErasureView, err error) {
+	err = c.get(ctx, "/erasures", nil, &out)
+	return out, err
+}
+
 // Explain says how the contract comes to a decision, against the state of now.
 func (c *Client) Explain(ctx context.Context, tx flow.Hash) (out Explained, err error) {
 	err = c.get(ctx, "explain/"+tx.String(), nil, &out)

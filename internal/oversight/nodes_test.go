@@ -45,6 +45,7 @@ func TestNodes(t *testing.T) {
 	}
 	for kind, body := range map[contract.Kind]any{
 		contract.NodeAdmit: g.Nodes[0], contract.NodeRemove: contract.NodeRef{ID: "node-1"}, contract.CommitteeSet: g.Committee,
+		contract.RetentionSet: contract.Retention{Business: "prescription", Days: 30}, contract.PayloadErase: contract.Erasure{Ground: contract.ByLaw},
 	} {
 		encoded, err := flow.Marshal(body)
 		must(t, err)

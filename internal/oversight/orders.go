@@ -112,6 +112,12 @@ func about(o contract.Order) string {
 		return of(o, func(t committee.Terms) string {
 			return fmt.Sprintf("%d seats, epoch %d, %d of %d missed", t.Seats, t.Epoch, t.Missed, t.Window)
 		})
+	case contract.RetentionSet:
+		return of(o, func(r contract.Retention) string { return fmt.Sprintf("%s, %d days", r.Business, r.Days) })
+	case contract.PayloadErase:
+		return of(o, func(e contract.Erasure) string {
+			return fmt.Sprintf("%d payloads, %s %s", len(e.Payloads), e.Ground, e.Basis)
+		})
 	default:
 		return aboutRules(o)
 	}

@@ -32,14 +32,14 @@ type fake struct {
 	past []chain.Past
 	open []chain.Unanchored    // by Index
 	said []chain.AnchorFinding // the cursor is the index, in decimal
-	err  error                 // of the next order
+	gone []chain.Erasure
+	err  error // of the next order
 }
 
 const now = 1_800_000_000
 
 func (f *fake) State() contract.State                                 { return f.memory }
 func (f *fake) Identities(contract.Role) ([]contract.Identity, error) { return f.ids, nil }
-func (f *fake) Explain(flow.Hash) (contract.Explanation, error)       { return contract.Explanation{}, nil }
 func (f *fake) Size() int64                                           { return 3 }
 func (f *fake) Height() int64                                         { return 9 }
 func (f *fake) Connected() []string                                   { return []string{"0123456789012345678901234567890123456789"} }
@@ -65,7 +65,32 @@ func (f *fake) Findings(from string, limit int) ([]chain.AnchorFinding, string, 
 	return f.said[at:], "", nil
 }
 
+func (f *fake) Explain(tx flow.Hash) (contract.Explanation, error) {
+	for _, e := range f.gone {
+		if e.Tx == tx {
+			return contract.Explanation{}, &chain.ErasedError{Tx: tx, Order: e.Order, At: e.At, Ground: string(e.Ground)}
+		}
+	}
+	return contract.Explanation{}, nil
+}
+
+func (f *fake) Base() int64 { return 10 }
+
+func (f *fake) Erasures(fn func(chain.Erasure) error) error {
+	for _, e := range f.gone {
+		if err := fn(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (f *fake) ByTx(tx flow.Hash) (chain.Decided, error) {
+	for _, e := range f.gone {
+		if e.Tx == tx {
+			return chain.Decided{}, nil
+		}
+	}
 	return chain.Decided{}, fmt.Errorf("%w: %s", chain.ErrNotFound, tx)
 }
 

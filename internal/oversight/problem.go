@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/internal/chain"
@@ -92,11 +93,16 @@ func NumberTaken(err error) bool {
 func (h *handler) problemOf(ctx context.Context, doing string, err error) *Problem {
 	var p *Problem
 	var no *contract.OrderRefused
+	var gone *chain.ErasedError
 	switch {
 	case errors.As(err, &p):
 		return p
 	case errors.As(err, &no):
 		return refused(no)
+	case errors.As(err, &gone):
+		return problem(http.StatusGone, "erased", "Erased",
+			fmt.Sprintf("the payload was erased by order %d of %s, ground: %s; the decision and its receipt stand", gone.Order, Moment(gone.At).Time().UTC().Format(time.DateOnly), gone.Ground),
+			fmt.Sprintf("载荷已依第 %d 号指令（%s）删除，依据：%s；决定及回执仍然有效", gone.Order, Moment(gone.At).Time().UTC().Format(time.DateOnly), gone.Ground))
 	case errors.Is(err, chain.ErrNotFound):
 		return notFound("the supervision chain has no such decision", "监管链上没有该决定")
 	case errors.Is(err, chain.ErrSender), errors.Is(err, chain.ErrRefused):

@@ -120,13 +120,13 @@ func (f *Fixture) logKeys(t testing.TB) {
 // Open starts a node in dir and stops it when the test ends or stop is called.
 func (f *Fixture) Open(t testing.TB, dir string) (c *chain.Chain, stop func()) {
 	t.Helper()
-	return f.OpenArchived(t, dir, nil)
+	return f.OpenArchived(t, dir, nil, 0)
 }
 
-// OpenArchived is Open of a chain that reads from an archive what it has pruned.
-func (f *Fixture) OpenArchived(t testing.TB, dir string, a chain.Archived) (c *chain.Chain, stop func()) {
+// OpenArchived is Open of a chain that keeps some blocks and reads from an archive what it has pruned.
+func (f *Fixture) OpenArchived(t testing.TB, dir string, a chain.Archived, keep int64) (c *chain.Chain, stop func()) {
 	t.Helper()
-	c, err := chain.Open(chain.Config{Dir: dir, Genesis: f.Genesis, Begun: f.Begun, Signers: f.Signers, Archive: a})
+	c, err := chain.Open(chain.Config{Dir: dir, Genesis: f.Genesis, Begun: f.Begun, Signers: f.Signers, Archive: a, Keep: keep})
 	must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -208,17 +208,44 @@ func (f *Fixture) Order(t testing.TB, o contract.Order) chain.SignedOrder {
 	return chain.SignedOrder{Order: enc, Signature: sig}
 }
 
+// Announce says on a chain what its archive has.
+func (f *Fixture) Announce(c *chain.Chain) func(context.Context, chain.ArchivedTo) error {
+	return func(ctx context.Context, to chain.ArchivedTo) error {
+		tx, err := chain.Compose(Chain, chain.KindArchive, to, f.Suite, f.Signing, rand.Reader)
+		if err != nil {
+			return err
+		}
+		return c.Submit(ctx, tx)
+	}
+}
+
 // Give has the chain carry out the next order of the first officer.
 func (f *Fixture) Give(t testing.TB, c *chain.Chain, kind contract.Kind, body any) (contract.OrderOutcome, error) {
+	t.Helper()
+	return f.give(t, c, kind, body, "")
+}
+
+// GiveTwo is Give of an order that the second officer signs too.
+func (f *Fixture) GiveTwo(t testing.TB, c *chain.Chain, kind contract.Kind, body any) (contract.OrderOutcome, error) {
+	t.Helper()
+	return f.give(t, c, kind, body, Officer2)
+}
+
+func (f *Fixture) give(t testing.TB, c *chain.Chain, kind contract.Kind, body any, second string) (contract.OrderOutcome, error) {
 	t.Helper()
 	last, err := contract.LastOrder(c.State())
 	must(t, err)
 	enc, err := flow.Marshal(body)
 	must(t, err)
 	now := time.Now()
-	tx, err := chain.Compose(Chain, chain.KindOrder, f.Order(t, contract.Order{
+	o := f.Order(t, contract.Order{
 		Number: last + 1, Kind: kind, Officer: Officer, Reason: "test", Issued: now.Unix(), Expires: now.Add(time.Hour).Unix(), Body: enc,
-	}), f.Suite, f.Signing, rand.Reader)
+	})
+	if o.Second = second; second != "" {
+		o.SecondSignature, err = f.Suite.Sign(rand.Reader, f.Others[second], chain.OrderInput(Chain, o.Order))
+		must(t, err)
+	}
+	tx, err := chain.Compose(Chain, chain.KindOrder, o, f.Suite, f.Signing, rand.Reader)
 	must(t, err)
 	return c.Order(t.Context(), tx)
 }

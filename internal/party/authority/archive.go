@@ -56,9 +56,9 @@ func (a *archiver) layers(p *Party) []party.Layer {
 	if a == nil {
 		return nil
 	}
-	s := archiving.Schedule{
+	s := &archiving.Schedule{
 		Writer: archiving.Writer{Source: p.Chain.Source(), Store: a.store, Keys: a.keys, Leaves: int64(a.conf.Decisions)},
-		Chain:  p.Chain, Every: a.conf.Every, Keep: int64(a.conf.KeepBlocks), Logger: p.parts.Logger.With("part", "archive"),
+		Chain:  p.Chain, Every: a.conf.Every, Announce: p.Authority.Archived, Logger: p.parts.Logger.With("part", "archive"),
 	}
 	return []party.Layer{{Name: "archive", Run: func(ctx context.Context) error {
 		return errors.Join(s.Run(ctx), a.close())

@@ -43,7 +43,7 @@ type Archive struct {
 	Place      string        `yaml:"place" doc:"A folder, file:///PATH, or s3://BUCKET?region=REGION in a program built with the tag s3. Empty: nothing is archived." zh:"目录、file:///PATH，或（以 s3 标签构建的程序）s3://BUCKET?region=REGION。留空则不归档。"`
 	Every      time.Duration `yaml:"every" min:"1s" max:"720h" doc:"How often it is looked whether a segment is whole." zh:"检查是否已满一个分段的间隔。"`
 	Decisions  int           `yaml:"decisions" min:"256" max:"1048576" doc:"How many decisions a segment holds: a multiple of 256. It may change; segments that were written stay as they are." zh:"每个分段的决定条数，须为 256 的倍数。可以更改，已写入的分段不变。"`
-	KeepBlocks int           `yaml:"keep_blocks" doc:"How many of the newest blocks are never pruned; older ones are, once all they hold is archived and verified. 0 keeps all." zh:"始终保留的最新区块数；更早的区块在内容归档并验证后裁剪。0 表示全部保留。"`
+	KeepBlocks int           `yaml:"keep_blocks" doc:"How many of the newest blocks are never pruned; older ones are, once all they hold is archived and verified. 0 keeps all. A block with an erased payload goes in any case, with all before it." zh:"始终保留的最新区块数；更早的区块在内容归档并验证后裁剪。0 表示全部保留。含已删除载荷的区块及其之前的区块一律裁剪。"`
 }
 
 // validate says which key is unfit.

@@ -66,6 +66,7 @@ func New(p Parts) (_ *Party, err error) {
 	out.Chain, err = chain.Open(chain.Config{
 		Dir: ChainDir(p.Dir), Genesis: p.Genesis, Begun: p.Begun, Signers: signers, Clock: p.Clock, Network: p.Network,
 		Logger: p.Logger.With("part", "supervision chain"), Archive: out.archiver.archived(),
+		Keep: int64(p.Archive.KeepBlocks),
 	})
 	if err != nil {
 		return nil, errors.Join(err, out.archiver.close())

@@ -37,7 +37,7 @@ func Open(c *Config, clock func() time.Time, log *slog.Logger) (*party.Process, 
 		return nil, err
 	}
 	node, err := chain.Open(chain.Config{
-		Dir: ChainDir(dir), Genesis: g.Chain, Begun: g.Begun, Clock: clock, Network: network,
+		Dir: ChainDir(dir), Genesis: g.Chain, Begun: g.Begun, Clock: clock, Network: network, Keep: int64(c.KeepBlocks),
 		Logger: log.With("part", "supervision chain"),
 	})
 	if err != nil {
