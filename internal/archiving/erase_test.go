@@ -108,7 +108,9 @@ func TestErasure(t *testing.T) {
 	must(t, a.schedule().Once(t.Context()))
 	a.fill(t, segment.Width)
 	must(t, a.schedule().Once(t.Context()))
-	a.fill(t, 3) // blocks at which the others go
+	for range 2 { // blocks at which the others go, each before the next is waited for
+		a.fill(t, 3)
+	}
 	t.Run("the archive has it no more", func(t *testing.T) { a.testErased(t, before, early, late) })
 	t.Run("blocks go with it, though all are kept", func(t *testing.T) {
 		if base := a.chain.Base(); base <= late.Height {
