@@ -59,6 +59,8 @@ type Candidate struct {
 	Seated bool   `json:"seated"`
 	Since  int64  `json:"since"`  // height since which it sits, or waits
 	Ready  int64  `json:"ready"`  // when it last showed that it follows the chain, Unix seconds; 0: never
+	Heard  int64  `json:"heard"`  // height that its last word names
+	Passed bool   `json:"passed"` // did not answer when its turn came; until its next word nobody waits for it
 	Absent []byte `json:"absent"` // of a member: a ring of Window bits, 1 for a missed block
 	At     int    `json:"at"`     // the ring's next bit
 }
@@ -85,6 +87,8 @@ type Committee struct {
 	Admitted   uint64      `json:"admitted"`   // candidates so far
 	Epoch      uint64      `json:"epoch"`      // rotations so far
 	Blocks     int64       `json:"blocks"`     // since the last rotation
+	Called     int64       `json:"called"`     // height since which a seat is to be given and candidates are asked for their word; 0: none is
+	Asked      int64       `json:"asked"`      // blocks since then
 }
 
 // Errors of what officers ask for.
@@ -139,19 +143,60 @@ func (c *Committee) Remove(id string) error {
 	return nil
 }
 
-// ReadyFor is how long a candidate's word that it follows the chain counts, in
-// seconds. It is asked for by time and not by blocks: a chain may stand idle.
-const ReadyFor = 600
+// How a candidate's word counts. It is an answer: a seat is to be given, which
+// calls (Called), and whoever waits says that it has come to that block.
+const (
+	FreshFor = 20 // seconds of the chain's time that a word counts; a chain may stand idle after it
+	Recent   = 50 // blocks that a word may be behind: an older one was kept back, or its node is
+	Grace    = 20 // blocks that the candidate whose turn it is has for its word, before another's counts
+)
 
-// Note takes a candidate's word that it follows the chain, at now in Unix seconds.
-func (c *Committee) Note(id string, now int64) error {
+// Why a word does not count.
+var (
+	ErrNotAsked = errors.New("no seat is to be given that this candidate waits for")
+	ErrKnown    = errors.New("the candidate's word is known")
+	ErrOld      = errors.New("the word is of another block than was asked about, or of an old one")
+)
+
+// Against says why a candidate's word that it has come to the block at stated does
+// not count in the block at height, at now in Unix seconds; nil when it does.
+func (c *Committee) Against(id string, stated, height, now int64) error {
+	o := c.candidate(id)
+	switch {
+	case o == nil:
+		return fmt.Errorf("%w: %s", ErrCandidate, id)
+	case c.Called == 0 || o.Seated:
+		return ErrNotAsked
+	case c.fresh(o, now):
+		return ErrKnown
+	case stated < c.Called || stated <= o.Heard || stated < height-Recent || stated > height:
+		return ErrOld
+	}
+	return nil
+}
+
+// Note takes a candidate's word; see Against.
+func (c *Committee) Note(id string, stated, height, now int64) error {
+	if err := c.Against(id, stated, height, now); err != nil {
+		return err
+	}
+	o := c.candidate(id)
+	o.Ready, o.Heard, o.Passed = now, stated, false
+	return nil
+}
+
+// fresh says whether a candidate has answered the call, not long ago.
+func (c *Committee) fresh(o *Candidate, now int64) bool {
+	return c.Called > 0 && o.Heard >= c.Called && o.Ready > now-FreshFor
+}
+
+func (c *Committee) candidate(id string) *Candidate {
 	for i := range c.Candidates {
 		if c.Candidates[i].ID == id {
-			c.Candidates[i].Ready = max(c.Candidates[i].Ready, now)
-			return nil
+			return &c.Candidates[i]
 		}
 	}
-	return fmt.Errorf("%w: %s", ErrCandidate, id)
+	return nil
 }
 
 func (c *Committee) seated() int {

@@ -47,7 +47,8 @@ func (c *Committee) sitting() string {
 	return strings.Join(out, " ")
 }
 
-// turn ends a block in which everyone is there and every candidate is ready.
+// turn ends a block in which everyone is there and every candidate that is asked
+// has given its word.
 func (c *Committee) turn(t *testing.T, height int64, absent ...int) []Seat {
 	t.Helper()
 	before := c.Powers()
@@ -57,7 +58,7 @@ func (c *Committee) turn(t *testing.T, height int64, absent ...int) []Seat {
 			gone := slices.ContainsFunc(absent, func(n int) bool { return id(n) == o.ID })
 			voted = append(voted, Voted{Address: o.Address, Signed: !gone})
 		} else if !slices.ContainsFunc(absent, func(n int) bool { return id(n) == o.ID }) {
-			if err := c.Note(o.ID, clock(height)); err != nil {
+			if err := c.Note(o.ID, height-1, height, clock(height)); err != nil && !errors.Is(err, ErrNotAsked) && !errors.Is(err, ErrKnown) {
 				t.Fatal(err)
 			}
 		}
@@ -65,8 +66,8 @@ func (c *Committee) turn(t *testing.T, height int64, absent ...int) []Seat {
 	return c.Turn(height, clock(height), voted, before)
 }
 
-// R8.1: at an epoch's end one member gives its seat to one candidate; everyone's
-// turn comes.
+// R8.1: at an epoch's end candidates are asked, and in the next block one member
+// gives its seat to one candidate; everyone's turn comes.
 func TestRotation(t *testing.T) {
 	c := found(t, Terms{Seats: 3, Epoch: 10}, 5)
 	if got := c.turn(t, 1); len(got) != 3 {
@@ -74,11 +75,11 @@ func TestRotation(t *testing.T) {
 	}
 	seats := map[string]int{}
 	last := c.sitting()
-	for h := int64(2); h <= 5000; h++ {
+	for h := int64(2); h <= 5500; h++ {
 		moved := c.turn(t, h)
-		if now := c.sitting(); h%10 != 0 && now != last {
+		if now := c.sitting(); h%11 != 0 && now != last {
 			t.Fatalf("block %d: %s, within an epoch", h, now)
-		} else if h%10 == 0 {
+		} else if h%11 == 0 {
 			if now == last || len(moved) != 2 {
 				t.Fatalf("block %d: %d changes, %s; before %s", h, len(moved), now, last)
 			}
@@ -104,13 +105,15 @@ func TestSize(t *testing.T) {
 	c.turn(t, 1)
 	for h, seats := range []int{5, 2, 6, 1, 4} {
 		c.Terms.Seats = seats
-		c.turn(t, int64(h+2))
+		c.turn(t, int64(2*h+2)) // asks
+		c.turn(t, int64(2*h+3))
 		if c.seated() != seats {
 			t.Errorf("%d members for %d seats", c.seated(), seats)
 		}
 	}
 	c.Terms.Seats = 9
-	c.turn(t, 10)
+	c.turn(t, 20)
+	c.turn(t, 21)
 	if c.seated() != 6 {
 		t.Errorf("%d members of 6 candidates for 9 seats", c.seated())
 	}
@@ -173,9 +176,10 @@ func TestLastMember(t *testing.T) {
 	}
 }
 
-// An absent candidate is given no seat: it would stop a small committee.
+// An absent candidate is given no seat: it would stop a small committee. It is
+// waited for once, not in every epoch.
 func TestUnreadyWaits(t *testing.T) {
-	c := found(t, Terms{Seats: 3, Epoch: 5}, 4)
+	c := found(t, Terms{Seats: 3, Epoch: 5}, 5)
 	c.turn(t, 1)
 	for h := int64(2); h < 200; h++ {
 		c.turn(t, h, 4)
@@ -183,12 +187,93 @@ func TestUnreadyWaits(t *testing.T) {
 	if strings.Contains(c.sitting(), "node-4") {
 		t.Error("a candidate that never showed itself has a seat")
 	}
-	c.turn(t, 200)
-	for h := int64(201); h < 206; h++ {
+	if c.Epoch < (200-1-Grace)/6-1 {
+		t.Errorf("%d rotations in 200 blocks while one candidate is away", c.Epoch)
+	}
+	for h := int64(200); h < 212; h++ {
 		c.turn(t, h)
 	}
 	if !strings.Contains(c.sitting(), "node-4") {
 		t.Error("a candidate that is back has no seat after an epoch")
+	}
+}
+
+// called makes a committee of 1 and 2 that asks candidates 3 and 4 for their word:
+// 3 has waited longest.
+func called(t *testing.T) (c *Committee, height int64) {
+	t.Helper()
+	c = found(t, Terms{Seats: 2, Epoch: 4}, 4)
+	for height = 1; c.Called == 0; height++ {
+		c.Turn(height, clock(height), nil, c.Powers())
+	}
+	return c, height
+}
+
+// R8.1: a word counts as an answer alone: about the block that asks or a later one,
+// not about an old block, once, and for a short time.
+func TestWord(t *testing.T) {
+	idle := found(t, Terms{Seats: 2, Epoch: 4}, 4)
+	idle.Turn(1, clock(1), nil, idle.Powers())
+	if err := idle.Note("node-3", 1, 2, clock(2)); !errors.Is(err, ErrNotAsked) {
+		t.Errorf("unasked: %v", err)
+	}
+	c, h := called(t)
+	for name, want := range map[string]struct {
+		id             string
+		stated, height int64
+		err            error
+	}{
+		"a stranger":            {"node-9", h, h, ErrCandidate},
+		"a member":              {"node-1", h, h, ErrNotAsked},
+		"before it was asked":   {"node-3", c.Called - 1, h, ErrOld},
+		"ahead of the chain":    {"node-3", h + 1, h, ErrOld},
+		"kept back":             {"node-3", c.Called, c.Called + Recent + 1, ErrOld},
+		"about the block asked": {"node-3", c.Called, h, nil},
+	} {
+		if err := again(t, c).Note(want.id, want.stated, want.height, clock(want.height)); !errors.Is(err, want.err) {
+			t.Errorf("%s: %v, want %v", name, err, want.err)
+		}
+	}
+	if err := c.Note("node-4", h, h, clock(h)); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Note("node-4", h, h, clock(h)); !errors.Is(err, ErrKnown) {
+		t.Errorf("twice: %v", err)
+	}
+	if err := c.Note("node-4", h, h+10, clock(h)+FreshFor); !errors.Is(err, ErrOld) {
+		t.Errorf("the same word later: %v", err)
+	}
+	// Later than that it does not count any more, however long the one before it is away.
+	for i := int64(0); i < 2*Grace; i++ {
+		c.Turn(h+i, clock(h)+FreshFor+i, nil, c.Powers())
+	}
+	if got := c.sitting(); got != "node-1 node-2" {
+		t.Errorf("a candidate that was last heard %d seconds ago has a seat: %s", FreshFor, got)
+	}
+}
+
+// R8.1: the candidate whose turn it is has some blocks for its word, so that who
+// makes a block can't choose another by leaving it out.
+func TestGrace(t *testing.T) {
+	for late := int64(0); late < Grace+2; late++ {
+		c, h := called(t)
+		now := clock(h)
+		if err := c.Note("node-4", h-1, h, now); err != nil {
+			t.Fatal(err)
+		}
+		for i := range late {
+			c.Turn(h+i, now, nil, c.Powers())
+		}
+		want := "node-3"
+		if late > Grace-1 {
+			want = "node-4"
+		} else if err := c.Note("node-3", h-1, h+late, now); err != nil {
+			t.Fatal(err)
+		}
+		c.Turn(h+late, now, nil, c.Powers())
+		if got := c.sitting(); !strings.Contains(got, want) {
+			t.Errorf("node-3 answers %d blocks later: %s sit", late, got)
+		}
 	}
 }
 
@@ -238,7 +323,7 @@ func TestAnySequence(t *testing.T) {
 			for _, o := range c.Candidates {
 				voted = append(voted, Voted{Address: o.Address, Signed: r.IntN(3) > 0})
 				if r.IntN(2) == 0 {
-					_ = c.Note(o.ID, clock(h))
+					_ = c.Note(o.ID, h-r.Int64N(2), h, clock(h))
 				}
 			}
 			twin := again(t, c)

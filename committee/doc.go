@@ -15,8 +15,9 @@
 // comes, and where two are alike the order in which the authority admitted them
 // decides, turned by the number of the epoch. So there is no seed that a member
 // could steer by what it puts into a block (ADR 0029). A candidate is given a seat
-// only when it has shown lately that it follows the chain (Ready): an absent one
-// would stop a small committee.
+// only in answer: when a seat is to be given the chain calls (Called), and the
+// block that carries the candidate's word that it has come so far gives it the
+// seat. An absent one would stop a small committee.
 //
 // Package committee is pure and deterministic. It keeps no more than one record,
 // which the host stores with the chain's state.

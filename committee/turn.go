@@ -18,12 +18,28 @@ func (c *Committee) Turn(height, now int64, voted []Voted, before []Seat) []Seat
 	c.expel(height)
 	c.fit(height, now)
 	c.Blocks++
-	if c.Terms.Epoch > 0 && c.Blocks >= c.Terms.Epoch {
+	if c.due() && c.rotate(height, now) {
 		c.Blocks = 0
 		c.Epoch++
-		c.rotate(height, now)
 	}
+	c.call(height)
 	return changes(before, c.Powers())
+}
+
+// due says whether an epoch has come to its end.
+func (c *Committee) due() bool { return c.Terms.Epoch > 0 && c.Blocks >= c.Terms.Epoch }
+
+// call asks those who wait for their word while a seat is to be given.
+func (c *Committee) call(height int64) {
+	vacant := c.seated() < c.Terms.Seats && c.longest(false, waits) != nil
+	switch {
+	case !vacant && !c.due():
+		c.Called, c.Asked = 0, 0
+	case c.Called == 0:
+		c.Called, c.Asked = height, 0
+	default:
+		c.Asked++
+	}
 }
 
 // count notes, for each member, whether the block carries its vote.
@@ -83,10 +99,10 @@ func (c *Committee) expel(height int64) {
 // fit brings the number of members to the number of seats.
 func (c *Committee) fit(height, now int64) {
 	for c.seated() > c.Terms.Seats {
-		c.longest(true, func(o *Candidate) bool { return o.Seated }).leave(height)
+		c.longest(true, sits).leave(height)
 	}
 	for c.seated() < c.Terms.Seats {
-		next := c.longest(false, c.waits(now))
+		next := c.next(now)
 		if next == nil {
 			return
 		}
@@ -94,26 +110,45 @@ func (c *Committee) fit(height, now int64) {
 	}
 }
 
-// rotate gives one member's seat to a candidate, when all seats are taken.
-func (c *Committee) rotate(height, now int64) {
-	if c.seated() != c.Terms.Seats {
-		return
+// rotate gives one member's seat to a candidate, when all seats are taken, and
+// says whether the epoch is over: it is not while candidates are asked.
+func (c *Committee) rotate(height, now int64) bool {
+	if c.seated() != c.Terms.Seats || c.longest(false, waits) == nil {
+		return true
 	}
-	next := c.longest(false, c.waits(now))
+	next := c.next(now)
 	if next == nil {
-		return
+		return false
 	}
-	c.longest(true, func(o *Candidate) bool { return o.Seated }).leave(height)
+	c.longest(true, sits).leave(height)
 	next.sit(height)
+	return true
 }
 
-// waits says whom a seat may be given to: candidates who have shown lately that
-// they follow the chain. The very first members need not.
-func (c *Committee) waits(now int64) func(*Candidate) bool {
-	founding := c.Blocks == 0 && c.Epoch == 0
-	return func(o *Candidate) bool {
-		return !o.Seated && (founding || o.Ready > now-ReadyFor)
+func sits(o *Candidate) bool  { return o.Seated }
+func waits(o *Candidate) bool { return !o.Seated }
+
+// next is whom a seat is given to: of the candidates who have answered the call
+// the one who has waited longest. Whoever has waited longest of all has a few
+// blocks to answer, lest those who make blocks choose by whose word they leave
+// out. The very first members are not asked.
+func (c *Committee) next(now int64) *Candidate {
+	if c.Blocks == 0 && c.Epoch == 0 {
+		return c.longest(false, waits)
 	}
+	first := c.longest(false, func(o *Candidate) bool { return waits(o) && !o.Passed })
+	next := c.longest(false, func(o *Candidate) bool { return waits(o) && c.fresh(o, now) })
+	if next == nil || next == first {
+		return next
+	}
+	if c.Asked < Grace {
+		return nil
+	}
+	for i := range c.Candidates {
+		o := &c.Candidates[i]
+		o.Passed = o.Passed || waits(o) && !c.fresh(o, now)
+	}
+	return next
 }
 
 // longest finds who has sat or waited longest among those that fit. Among equals

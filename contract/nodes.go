@@ -103,13 +103,14 @@ func TurnCommittee(s State, height, now int64, voted []committee.Voted, before [
 	return moved, store(s, committeeKey(), c)
 }
 
-// NoteReady takes a candidate's word that it follows the chain.
-func NoteReady(s State, id string, now int64) error {
+// NoteReady takes a candidate's word, in the block at height, that it has come to
+// the one at stated. The errors of committee.Committee.Against say why not.
+func NoteReady(s State, id string, stated, height, now int64) error {
 	c, err := CommitteeOf(s)
 	if err != nil {
 		return err
 	}
-	if err := c.Note(id, now); err != nil {
+	if err := c.Note(id, stated, height, now); err != nil {
 		return err
 	}
 	return store(s, committeeKey(), c)

@@ -135,7 +135,7 @@ func (w *world) given(sentence string) error {
 		height, err := number(words[1])
 		return errors.Join(err, w.nextBlock(height))
 	case "ready": // N1
-		return contract.NoteReady(w.state, words[1], w.now)
+		return contract.NoteReady(w.state, words[1], w.height-1, w.height, w.now)
 	case "standing", "grant", "grants", "deadline", "list", "second", "node", "committee":
 		return w.givenOffice(words)
 	case "platform", "reviewer", "producer", "officer", "originator":

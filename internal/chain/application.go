@@ -166,7 +166,7 @@ func (a *application) check(raw []byte) error {
 		if err := parseBody(tx, &body); err != nil {
 			return refuse(codeMalformed, "%w", err)
 		}
-		return t.readiness(readState{a.db}, tx, body, a.clock().Unix())
+		return a.checkReady(t, tx, body)
 	}
 	if err := t.checkSignature(a.cache, TxHash(raw), tx); err != nil || tx.Kind != KindDecide {
 		return err

@@ -136,6 +136,7 @@ func (c *Chain) Run(ctx context.Context) error {
 	work.Go(func() { c.scrubs(beside) })
 	if c.cfg.Network != nil {
 		work.Go(func() { c.attend(beside) })
+		work.Go(func() { c.answer(beside) })
 	}
 	defer work.Wait()
 	defer stop()

@@ -70,13 +70,17 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// waiting finds a candidate without a seat; nil for none.
+// waiting finds a candidate without a seat whose last vote is over, which it is two
+// blocks after the one that took the seat; nil for none.
 func waiting(t *testing.T, c *chain.Chain, all []*chaintest.Member) *chaintest.Member {
 	t.Helper()
-	seated := sitting(t, c)
-	i := slices.IndexFunc(all, func(m *chaintest.Member) bool { return !slices.Contains(seated, m.ID) })
-	if i < 0 {
-		return nil
+	board, err := c.Committee()
+	must(t, err)
+	for _, o := range board.Candidates {
+		i := slices.IndexFunc(all, func(m *chaintest.Member) bool { return m.ID == o.ID })
+		if i >= 0 && !o.Seated && o.Since < c.Height()-2 {
+			return all[i]
+		}
 	}
-	return all[i]
+	return nil
 }

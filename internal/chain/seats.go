@@ -31,7 +31,7 @@ type Ready struct {
 	_ struct{} `cbor:",toarray"`
 
 	ID     string
-	Height int64 // that it has come to; makes each one another transaction
+	Height int64 // of the block that it has come to
 }
 
 // founders are the validators that genesis begins with.
@@ -78,30 +78,35 @@ func voted(all []comet.Voted) []committee.Voted {
 	return out
 }
 
-// readyEvery is how old a candidate's word is before it gives it anew, in
-// seconds: often enough that it never grows too old to count.
-const readyEvery = committee.ReadyFor / 3
-
-// readiness judges a candidate's word: of a node that waits, with the right key,
-// and not sooner than needed.
-func (t trust) readiness(s contract.State, tx Transaction, r Ready, now int64) error {
+// readiness judges a candidate's word in the block at height: of a node that is
+// asked for it, about a recent block, with the right key.
+func (t trust) readiness(s contract.State, tx Transaction, r Ready, height, now int64) error {
 	c, err := contract.CommitteeOf(s)
 	if err != nil {
 		return err
 	}
-	o, ok := candidate(c, r.ID)
-	if !ok {
-		return refuse(codeSender, "%q is no candidate of chain %s", r.ID, t.chain)
+	if err := c.Against(r.ID, r.Height, height, now); err != nil {
+		return unheard(t.chain, r.ID, err)
 	}
-	if o.Seated || o.Ready > now-readyEvery/2 {
-		return refuse(codeKnown, "candidate %s is known to be there", r.ID)
+	return t.spokenBy(s, tx, r)
+}
+
+// unheard words why a candidate's word does not count.
+func unheard(chain, id string, err error) error {
+	if errors.Is(err, committee.ErrCandidate) {
+		return refuse(codeSender, "%q is no candidate of chain %s", id, chain)
 	}
+	return refuse(codeKnown, "word of candidate %s: %w", id, err)
+}
+
+// spokenBy checks whose word it is.
+func (t trust) spokenBy(s contract.State, tx Transaction, r Ready) error {
 	id, ok, err := contract.IdentityOf(s, r.ID)
 	if err != nil {
 		return fmt.Errorf("reading identity: %w", err)
 	}
 	if !ok || len(id.SPKI) == 0 {
-		return refuse(codeSender, "node %s has no key of its own", r.ID)
+		return refuse(codeSender, "node %q has no key of its own on chain %s", r.ID, t.chain)
 	}
 	key, err := envelope.ParsePublicKey(t.suite.Name(), envelope.Signing, id.SPKI)
 	if err != nil {
@@ -113,13 +118,13 @@ func (t trust) readiness(s contract.State, tx Transaction, r Ready, now int64) e
 	return nil
 }
 
-func candidate(c committee.Committee, id string) (committee.Candidate, bool) {
-	for _, o := range c.Candidates {
-		if o.ID == id {
-			return o, true
-		}
+// checkReady says whether a word may enter the mempool. About a block that this
+// node has not come to it can't say whether anybody asked: the signature counts.
+func (a *application) checkReady(t trust, tx Transaction, r Ready) error {
+	if at := a.position().Height; r.Height <= at {
+		return t.readiness(readState{a.db}, tx, r, at+1, a.clock().Unix())
 	}
-	return committee.Candidate{}, false
+	return t.spokenBy(readState{a.db}, tx, r)
 }
 
 // ready notes a candidate's word.
@@ -128,10 +133,10 @@ func (b *block) ready(tx Transaction) error {
 	if err := parseBody(tx, &body); err != nil {
 		return refuse(codeMalformed, "%w", err)
 	}
-	if err := b.trust.readiness(contractState{b.overlay}, tx, body, b.now); err != nil {
+	if err := b.trust.readiness(contractState{b.overlay}, tx, body, b.height, b.now); err != nil {
 		return err
 	}
-	return contract.NoteReady(contractState{b.overlay}, body.ID, b.now)
+	return contract.NoteReady(contractState{b.overlay}, body.ID, body.Height, b.height, b.now)
 }
 
 // network joins the node to the others; nil for one that is alone.
@@ -163,16 +168,16 @@ func (c *Chain) admits(id string) error {
 	return errors.New("the chain knows no such node")
 }
 
-// lookEvery is how often a node looks whom it is connected to, and whether it is
-// to give its word.
-const lookEvery = 500 * time.Millisecond
+const (
+	lookEvery = 500 * time.Millisecond // at whom this node is connected to
+	askEvery  = 100 * time.Millisecond // whether this node is asked for its word
+	wordWait  = 2 * time.Second        // for a block to carry it; by then it may be about an old one
+)
 
-// attend ends connections to nodes that may not be connected any more, and gives
-// this node's word while it waits for a seat and others have something to do.
+// attend ends connections to nodes that may not be connected any more.
 func (c *Chain) attend(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	var busy int64 // the log's size when the word was given last
 	for {
 		select {
 		case <-ctx.Done():
@@ -185,23 +190,34 @@ func (c *Chain) attend(ctx context.Context) {
 				c.node.Disconnect(id)
 			}
 		}
+	}
+}
+
+// answer gives this node's word when it is asked for it: while it waits and a seat
+// is to be given. It does so once until the log grows, lest an idle chain makes
+// blocks for words alone.
+func (c *Chain) answer(ctx context.Context) {
+	tick := time.NewTicker(askEvery)
+	defer tick.Stop()
+	busy := int64(-1) // the log's size when the word was given last
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
 		if size := c.Size(); size != busy && c.giveWord(ctx) {
 			busy = size
 		}
 	}
 }
 
-// giveWord says that it need not be given again before the log grows.
+// giveWord says whether a block, or this node, has judged the word.
 func (c *Chain) giveWord(ctx context.Context) bool {
 	n := c.cfg.Network
-	at := c.app.position()
-	body := Ready{ID: n.ID, Height: at.Height}
-	s, now := c.State(), c.now().Unix()
-	board, err := contract.CommitteeOf(s)
-	if err != nil {
-		return false
-	}
-	if o, ok := candidate(board, n.ID); !ok || o.Seated || o.Ready > now-readyEvery {
+	body := Ready{ID: n.ID, Height: c.app.position().Height}
+	board, err := contract.CommitteeOf(c.State())
+	if err != nil || board.Against(n.ID, body.Height, body.Height+1, c.now().Unix()) != nil {
 		return false
 	}
 	suite, err := envelope.ByName(c.cfg.Genesis.Contract.Suite)
@@ -213,11 +229,13 @@ func (c *Chain) giveWord(ctx context.Context) bool {
 		c.cfg.Logger.Error("giving this node's word", "error", err)
 		return false
 	}
-	if err := c.Submit(ctx, tx); err != nil && ctx.Err() == nil {
+	wait, stop := context.WithTimeout(ctx, wordWait)
+	defer stop()
+	err = c.Submit(wait, tx)
+	if err != nil && ctx.Err() == nil {
 		c.cfg.Logger.Debug("giving this node's word", "error", err)
-		return false
 	}
-	return true
+	return err == nil || errors.Is(err, ErrKnown) || errors.Is(err, ErrRefused)
 }
 
 // Committee is who validates now and who waits.

@@ -88,6 +88,41 @@ func TestSeatsRotate(t *testing.T) {
 	}
 }
 
+// R8.1: with three seats all three must agree, so a candidate that is gone is given
+// none, however lately it was there; decisions go on. It is back in turn.
+func TestGoneCandidateIsNotSeated(t *testing.T) {
+	c := chaintest.Convene(t, envelope.GM(), committee.Terms{Seats: 3, Epoch: 3}, 5)
+	for _, m := range c.Members {
+		m.Start(t)
+	}
+	f, first := c.Fixture, c.Members[0].Chain
+	n := 0
+	decide := func() { f.Register(t, first, chaintest.Numbered(n)); n++ }
+	epoch := func() uint64 {
+		board, err := first.Committee()
+		must(t, err)
+		return board.Epoch
+	}
+	var gone *chaintest.Member
+	for epoch() < 2 || gone == nil {
+		decide()
+		gone = waiting(t, first, c.Members[1:])
+	}
+	gone.Stop()
+	for until := epoch() + 4; epoch() < until; {
+		decide()
+		if slices.Contains(sitting(t, first), gone.ID) {
+			t.Fatalf("%s has a seat and is gone", gone.ID)
+		}
+	}
+	gone.Start(t)
+	eventually(t, "the candidate that is back has a seat", func() bool {
+		decide()
+		return slices.Contains(sitting(t, first), gone.ID)
+	})
+	agree(t, c.Members...)
+}
+
 // R8.1: with one of four down decisions go on, with two down there is none; back
 // again, nothing is lost.
 func TestNodesDown(t *testing.T) {
