@@ -3,6 +3,7 @@ package receipt
 import (
 	"bufio"
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -30,12 +31,14 @@ var (
 // enough witnesses. Its text is c2sp.org/tlog-policy, one statement a line:
 //
 //	log <vkey> [<url>]                  a key of a log, whose name is the log's origin
+//	handover <base64>                   a statement by which a log's keys were handed over
 //	witness <name> <vkey> [<url>]       a witness (c2sp.org/tlog-cosignature)
 //	member <name> <vkey>                a member of the chain's committee
 //	group <name> <k|any|all> <name>...  k of these
 //	quorum <name|none>                  who is needed; exactly one such line
 //
-// Two things go beyond that specification. Several log lines of one name are one
+// Three things go beyond that specification: hand-overs, which receipts carry too,
+// so that lines of them are needed by who trusts newer keys than a receipt's. Several log lines of one name are one
 // log, and of each kind of key among them (Ed25519, SM2) one must have signed.
 // A member's key signs the checkpoint's text as a log's key does. A Policy can't
 // be changed and may be used concurrently.
@@ -124,6 +127,8 @@ func (r *policyReader) line(words []string) error {
 	switch what, rest := words[0], words[1:]; what {
 	case "log":
 		return r.log(rest)
+	case strings.TrimSpace(handoverWord):
+		return r.handover(rest)
 	case "witness":
 		return r.witness(rest)
 	case "member":
@@ -133,7 +138,7 @@ func (r *policyReader) line(words []string) error {
 	case "quorum":
 		return r.setQuorum(rest)
 	default:
-		return fmt.Errorf("%.40q: want log, witness, member, group or quorum", what)
+		return fmt.Errorf("%.40q: want log, handover, witness, member, group or quorum", what)
 	}
 }
 
@@ -178,6 +183,26 @@ func (r *policyReader) log(words []string) error {
 	if len(r.origins) > maxNamed {
 		return fmt.Errorf("over %d logs", maxNamed)
 	}
+	return nil
+}
+
+// handover takes a hand-over to the log lines of its log, for ParseKeys to judge.
+func (r *policyReader) handover(words []string) error {
+	if len(words) != 1 {
+		return errors.New("want handover <base64>")
+	}
+	raw, err := base64.StdEncoding.Strict().DecodeString(words[0])
+	if err != nil {
+		return errors.New("want handover <base64>")
+	}
+	h, err := ParseHandover(raw)
+	if err != nil {
+		return err
+	}
+	if r.logs[h.Origin] == "" {
+		return fmt.Errorf("it is of log %s, which no line before names", h.Origin)
+	}
+	r.logs[h.Origin] += handoverWord + words[0] + "\n"
 	return nil
 }
 

@@ -184,9 +184,9 @@ func TestPolicyMembers(t *testing.T) {
 	l := full(t)
 	k, err := envelope.GM().GenerateKey(rand.Reader, envelope.Signing)
 	must(t, err)
-	m := receipt.SM2Signer("node-1", k, rand.Reader)
+	m := receipt.SuiteSigner("node-1", k, rand.Reader)
 	w := newCosigner(t, "witness.example/1")
-	p, err := receipt.ParsePolicy("log " + strings.Join(l.vkeys, "\nlog ") + "\nmember m1 " + receipt.SM2Key("node-1", k.Public()) +
+	p, err := receipt.ParsePolicy("log " + strings.Join(l.vkeys, "\nlog ") + "\nmember m1 " + receipt.SuiteKey("node-1", k.Public()) +
 		"\nwitness w " + w.vkey + "\ngroup both all m1 w\nquorum both\n")
 	must(t, err)
 	file := l.receipt(t, 0, append([]note.Signer{m}, l.signers...)...)

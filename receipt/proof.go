@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,6 +34,9 @@ type Proven struct {
 	Size      int64     // of the log at the checkpoint
 	Root      tlog.Hash // of the log at that size
 	Signers   []string  // kinds of the log's valid signature lines: "ed25519", "sm2"
+
+	Generation int      // of the log's keys that signed; 0 where no hand-over is known
+	Handovers  [][]byte // statements that the receipt carried and the verifier's keys did not know
 
 	// What follows is known only to who verified by a Policy that names them.
 	Witnesses []Cosigned // that cosigned the checkpoint, by name
@@ -67,6 +71,9 @@ type Checkpoint struct {
 	Root    tlog.Hash
 	Signers []string // kinds of the log's valid signature lines
 
+	Generation int      // of the log's keys that signed; 0 where no hand-over is known
+	Handovers  [][]byte // statements that it carried and the verifier's keys did not know: see Keys.Follow
+
 	// What follows is known only to who verified by a Policy that names them.
 	Witnesses []Cosigned // that cosigned it, by name
 	Members   []string   // of the committee that signed it, by name
@@ -77,11 +84,11 @@ type Checkpoint struct {
 // knows an SM2 key never makes do with Ed25519 alone. Extension lines are
 // refused, since nothing of ours writes them.
 func VerifyCheckpoint(signed []byte, keys Keys, origin string) (Checkpoint, error) {
-	n, kinds, err := open(signed, keys)
+	o, err := open(signed, keys)
 	if err != nil {
 		return Checkpoint{}, err
 	}
-	h, err := parseHead(n.Text)
+	h, err := parseHead(o.note.Text)
 	switch {
 	case err == nil && h.Origin != origin:
 		err = fmt.Errorf("of another log than %s", origin)
@@ -91,34 +98,71 @@ func VerifyCheckpoint(signed []byte, keys Keys, origin string) (Checkpoint, erro
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("%w: checkpoint: %w", ErrReceipt, err)
 	}
-	return Checkpoint{Origin: origin, Size: h.Size, Root: h.Root, Signers: kinds}, nil
+	return Checkpoint{
+		Origin: origin, Size: h.Size, Root: h.Root, Signers: o.kinds,
+		Generation: o.keys.from(h.Size), Handovers: o.keys.learnt(keys),
+	}, nil
 }
 
-// open checks the signature lines of a checkpoint and gives the kinds of the log's keys
-// that have signed.
-func open(signed []byte, keys Keys) (*note.Note, []string, error) {
-	n, err := note.Open(signed, note.VerifierList(keys.verifiers...))
+// opened is a checkpoint whose signature lines were checked.
+type opened struct {
+	note  *note.Note
+	kinds []string // of the log's keys that have signed
+	keys  Keys     // with what hand-overs it carries
+}
+
+// open checks the signature lines of a checkpoint: those of the generation of keys
+// that signs its size. Hand-overs that it carries count where they continue keys; one
+// that does not hold spoils it.
+func open(signed []byte, keys Keys) (opened, error) {
+	keys, _, err := keys.attach(carried(signed, keys.Origin()))
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: checkpoint: %w", ErrReceipt, withoutText(err))
+		return opened{}, fmt.Errorf("%w: checkpoint: %w", ErrReceipt, err)
+	}
+	size := int64(math.MaxInt64)
+	if h, err := ReadHead(signed); err == nil {
+		size = h.Size
+	}
+	g := keys.at(size)
+	n, err := note.Open(signed, note.VerifierList(g.verifiers...))
+	if err != nil {
+		return opened{}, fmt.Errorf("%w: checkpoint: %w%s", ErrReceipt, withoutText(err), keys.others(err, size))
 	}
 	if !strictLines(signed) {
-		return nil, nil, fmt.Errorf("%w: checkpoint: a signature line is not canonical base64", ErrReceipt)
+		return opened{}, fmt.Errorf("%w: checkpoint: a signature line is not canonical base64", ErrReceipt)
 	}
-	var kinds []string
+	out := opened{note: n, keys: keys}
 	have := map[string]bool{}
 	for _, s := range n.Sigs {
-		kind := keys.kinds[slot(s.Name, s.Hash)]
+		kind := g.kinds[slot(s.Name, s.Hash)]
 		if !have[kind] {
 			have[kind] = true
-			kinds = append(kinds, kind)
+			out.kinds = append(out.kinds, kind)
 		}
 	}
-	for _, v := range keys.verifiers {
-		if kind := keys.kinds[slot(v.Name(), v.KeyHash())]; !have[kind] {
-			return nil, nil, fmt.Errorf("%w: checkpoint: %w: no valid %s signature of the log", ErrReceipt, ErrUnsigned, kind)
+	for _, v := range g.verifiers {
+		if kind := g.kinds[slot(v.Name(), v.KeyHash())]; !have[kind] {
+			return opened{}, fmt.Errorf("%w: checkpoint: %w: no valid %s signature of the log", ErrReceipt, ErrUnsigned, kind)
 		}
 	}
-	return n, kinds, nil
+	return out, nil
+}
+
+// others says, of a checkpoint that the right keys have not signed, whether others
+// of the log's claim to have.
+func (k Keys) others(err error, size int64) string {
+	var unverified *note.UnverifiedNoteError
+	if !errors.As(err, &unverified) || len(k.handovers) == 0 {
+		return ""
+	}
+	for _, g := range k.generations {
+		for _, s := range unverified.Note.UnverifiedSigs {
+			if g.kinds[slot(s.Name, s.Hash)] != "" {
+				return fmt.Sprintf(", but by keys that do not sign size %d: keys were handed over", size)
+			}
+		}
+	}
+	return ""
 }
 
 // strictLines says whether every signature line has the one encoding of its
@@ -141,7 +185,9 @@ type Head struct {
 	Root     tlog.Hash
 	Text     []byte // all of it that is signed
 	Extended bool   // it has extension lines, which no one answers for
-	Signed   []byte // the checkpoint with the log's valid lines alone; only from OpenHead
+	Signed   []byte // the checkpoint with the log's valid lines alone, and hand-overs; only from OpenHead
+	// Handovers are statements that it carried and the keys did not know; only from OpenHead.
+	Handovers [][]byte
 }
 
 // ReadHead reads what a checkpoint claims and checks no signature.
@@ -161,11 +207,11 @@ func ReadHead(signed []byte) (Head, error) {
 // VerifyCheckpoint does. Extension lines are allowed. What is not signed by the
 // log is ErrUnsigned.
 func OpenHead(signed []byte, keys Keys) (Head, error) {
-	n, _, err := open(signed, keys)
+	o, err := open(signed, keys)
 	if err != nil {
 		return Head{}, err
 	}
-	h, err := parseHead(n.Text)
+	h, err := parseHead(o.note.Text)
 	if err == nil && h.Origin != keys.Origin() {
 		err = fmt.Errorf("of another log than %s", keys.Origin())
 	}
@@ -173,9 +219,11 @@ func OpenHead(signed []byte, keys Keys) (Head, error) {
 		return Head{}, fmt.Errorf("%w: checkpoint: %w", ErrReceipt, err)
 	}
 	h.Signed = append(bytes.Clone(h.Text), '\n')
-	for _, s := range n.Sigs {
+	for _, s := range o.note.Sigs {
 		h.Signed = fmt.Appendf(h.Signed, "— %s %s\n", s.Name, s.Base64)
 	}
+	h.Signed = append(h.Signed, o.keys.Carry()...)
+	h.Handovers = o.keys.learnt(keys)
 	return h, nil
 }
 
@@ -232,7 +280,7 @@ func verify(file []byte, head func(signed []byte) (Checkpoint, error)) (Proven, 
 	}
 	return Proven{
 		Leaf: leaf, LeafBytes: p.ExtraData, Index: int64(p.Index), Size: cp.Size, Root: cp.Root, Signers: cp.Signers,
-		Witnesses: cp.Witnesses, Members: cp.Members,
+		Generation: cp.Generation, Handovers: cp.Handovers, Witnesses: cp.Witnesses, Members: cp.Members,
 	}, nil
 }
 

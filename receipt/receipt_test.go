@@ -36,8 +36,8 @@ func newLog(t testing.TB) *log {
 	k, err := envelope.GM().GenerateKey(rand.Reader, envelope.Signing)
 	must(t, err)
 	return &log{
-		signers: []note.Signer{ed, receipt.SM2Signer(origin, k, rand.Reader)},
-		vkeys:   []string{vkey, receipt.SM2Key(origin, k.Public())},
+		signers: []note.Signer{ed, receipt.SuiteSigner(origin, k, rand.Reader)},
+		vkeys:   []string{vkey, receipt.SuiteKey(origin, k.Public())},
 	}
 }
 

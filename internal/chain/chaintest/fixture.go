@@ -110,8 +110,8 @@ func (f *Fixture) logKeys(t testing.TB) {
 	f.Signers, f.Published = []note.Signer{ed}, vkey+"\n"
 	if f.Suite.Name() == "gm" {
 		k := f.Key(t, envelope.Signing)
-		f.Signers = append(f.Signers, receipt.SM2Signer(Chain, k, rand.Reader))
-		f.Published += receipt.SM2Key(Chain, k.Public()) + "\n"
+		f.Signers = append(f.Signers, receipt.SuiteSigner(Chain, k, rand.Reader))
+		f.Published += receipt.SuiteKey(Chain, k.Public()) + "\n"
 	}
 	f.Keys, err = receipt.ParseKeys(f.Published)
 	must(t, err)

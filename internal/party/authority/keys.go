@@ -136,14 +136,14 @@ func (k *Keys) signers() ([]note.Signer, error) {
 	if k.suite.Name() != "gm" {
 		return []note.Signer{ed}, nil
 	}
-	return []note.Signer{ed, receipt.SM2Signer(k.chain, k.logSM2, rand.Reader)}, nil
+	return []note.Signer{ed, receipt.SuiteSigner(k.chain, k.logSM2, rand.Reader)}, nil
 }
 
 // Published is the text of authority.pub: vkey lines.
 func (k *Keys) Published() string {
 	text := k.logKey + "\n"
 	if k.suite.Name() == "gm" {
-		text += receipt.SM2Key(k.chain, k.logSM2.Public()) + "\n"
+		text += receipt.SuiteKey(k.chain, k.logSM2.Public()) + "\n"
 	}
 	return text
 }
