@@ -163,6 +163,9 @@ func (k Keys) from(size int64) int {
 // with. It is 0 where no hand-over is known, which tells nothing.
 func (k Keys) Generation() int { return k.from(math.MaxInt64) }
 
+// Known counts the hand-overs that are known.
+func (k Keys) Known() int { return len(k.handovers) }
+
 // Handovers are the statements that are known, the oldest first.
 func (k Keys) Handovers() [][]byte {
 	var out [][]byte

@@ -95,7 +95,13 @@ func New(cfg Config) (*Platform, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	sealer, err := sealing.New(cfg.keys())
+	keys := cfg.keys()
+	var err error
+	if keys.Log, err = trusted(context.Background(), cfg.Store, keys.Log); err != nil {
+		return nil, fmt.Errorf("configuring platform: %w", err)
+	}
+	keys.Keep = keeping(cfg.Store, cfg.Clock, cfg.Logger)
+	sealer, err := sealing.New(keys)
 	if err != nil {
 		return nil, fmt.Errorf("configuring platform: %w", err)
 	}

@@ -33,6 +33,7 @@ type contract struct {
 	mu      sync.RWMutex  // guards what follows
 	genesis *terms        // nil before Init
 	at      meta          // committed
+	keys    receipt.Keys  // the authority's, as the committed records have handed them on
 	changed chan struct{} // closed and replaced when records were committed
 
 	proven proofs
@@ -45,11 +46,12 @@ type contract struct {
 type terms struct {
 	Genesis
 	raw  []byte
-	keys receipt.Keys
+	keys receipt.Keys // that the chain began with
 }
 
 type staged struct {
 	meta    meta
+	keys    receipt.Keys
 	changes changes
 	results map[flow.Hash]comet.Result
 	stored  []ledger.Stored
@@ -68,6 +70,9 @@ func newContract(kv comet.KV, now func() time.Time, expect Genesis) (*contract, 
 	}
 	if raw != nil {
 		if c.genesis, err = c.agree(raw); err != nil {
+			return nil, err
+		}
+		if c.keys, err = readKeys(kv, c.genesis.keys); err != nil {
 			return nil, err
 		}
 	}
@@ -105,7 +110,7 @@ func (c *contract) Init(g comet.Genesis) ([]byte, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.genesis = t
+	c.genesis, c.keys = t, t.keys
 	h := sha256.New()
 	for _, part := range []string{"signalbox/embedded/v1", g.ChainID, string(t.raw)} {
 		writeSized(h, []byte(part))
@@ -138,7 +143,10 @@ func (c *contract) judge(tx []byte) error {
 	case !taken && !errors.Is(err, ledger.ErrNotFound):
 		return err
 	}
-	if no := c.admit(flow.SumHash(tx), rec, c.now()); no != nil {
+	c.mu.RLock()
+	keys := c.keys
+	c.mu.RUnlock()
+	if _, no := c.admit(flow.SumHash(tx), rec, keys, c.now()); no != nil {
 		return &comet.Refusal{Code: codeRefused, Log: no.Error()}
 	}
 	if taken {
@@ -147,32 +155,49 @@ func (c *contract) judge(tx []byte) error {
 	return nil
 }
 
-// admit is R1.7: the receipt must be the authority's, and for this very write.
-func (c *contract) admit(tx flow.Hash, rec ledger.Record, now time.Time) error {
+// admit is R1.7: the receipt must be the authority's, by the keys that it has now,
+// and for this very write. What it carries of hand-overs is for who stores it to follow.
+func (c *contract) admit(tx flow.Hash, rec ledger.Record, keys receipt.Keys, now time.Time) (receipt.Proven, error) {
 	c.mu.RLock()
 	t := c.genesis // there since Init, without which neither Check nor Finalize is called
 	c.mu.RUnlock()
 	if n := len(rec.Value); n == 0 || n > t.maxValue() {
-		return fmt.Errorf("value of %d bytes, want 1 to %d", n, t.maxValue())
+		return receipt.Proven{}, fmt.Errorf("value of %d bytes, want 1 to %d", n, t.maxValue())
 	}
-	p, known := c.proven.get(tx)
+	p, known := c.proven.get(tx, keys.Known())
 	if !known {
 		var err error
-		if p, err = receipt.Verify(rec.Receipt, t.keys, t.Supervision); err != nil {
-			return err
+		if p, err = receipt.Verify(rec.Receipt, keys, t.Supervision); err != nil {
+			return p, err
 		}
-		c.proven.put(tx, p)
+		c.proven.put(tx, keys.Known(), p)
 	}
-	return receipt.Admits(p, receipt.Write{
+	return p, receipt.Admits(p, receipt.Write{
 		Network:   t.Network,
 		Platforms: func(name string) bool { return slices.Contains(t.Platforms, name) },
 		Flow:      rec.Key.Flow, Tx: rec.Key.Tx, Step: rec.Step, Value: rec.Value, Now: now,
 	})
 }
 
+// follow takes the hand-overs that an admitted record's receipt carries into the
+// chain's state, so that from the next record on the keys of before sign no more
+// than they may (R1.7).
+func (s *staged) follow(p receipt.Proven) error {
+	if len(p.Handovers) == 0 {
+		return nil
+	}
+	keys, err := s.keys.Follow(p.Handovers...)
+	if err != nil {
+		return fmt.Errorf("following the authority's keys: %w", err)
+	}
+	s.keys = keys
+	s.changes[keysKey] = []byte(keys.String())
+	return nil
+}
+
 // Finalize implements comet.Application.
 func (c *contract) Finalize(b comet.Block) (comet.Outcome, error) {
-	s := staged{meta: c.at, changes: changes{}, results: make(map[flow.Hash]comet.Result, len(b.Txs))}
+	s := staged{meta: c.at, keys: c.keys, changes: changes{}, results: make(map[flow.Hash]comet.Result, len(b.Txs))}
 	s.meta.Height = b.Height
 	fresh := map[ledger.Key]ledger.Stored{}
 	out := comet.Outcome{Results: make([]comet.Result, len(b.Txs))}
@@ -207,11 +232,15 @@ func (c *contract) execute(s *staged, fresh map[ledger.Key]ledger.Stored, hash f
 	if taken && sameRecord(have, rec) {
 		return comet.Result{Data: []byte(have.TxID)}, nil
 	}
-	if no := c.admit(hash, rec, at); no != nil {
+	p, no := c.admit(hash, rec, s.keys, at)
+	if no != nil {
 		return comet.Result{Code: codeRefused, Log: no.Error()}, nil
 	}
 	if taken {
 		return comet.Result{Code: codeConflict, Log: ledger.ErrConflict.Error()}, nil
+	}
+	if err := s.follow(p); err != nil {
+		return comet.Result{}, err
 	}
 	s.meta.Count++
 	e := entry{Step: rec.Step, Value: rec.Value, Receipt: rec.Receipt, TxHash: hash, Position: s.meta.Count, Height: s.meta.Height}
@@ -241,7 +270,7 @@ func (c *contract) Commit() error {
 		return err
 	}
 	c.mu.Lock()
-	c.at = s.meta
+	c.at, c.keys = s.meta, s.keys
 	if len(s.stored) > 0 {
 		close(c.changed)
 		c.changed = make(chan struct{})

@@ -9,34 +9,41 @@ import (
 
 // proofs remembers which transactions' receipts were verified, so that each is
 // verified once on its way from Put through Check to its block. Whether a receipt
-// holds depends on its bytes and the genesis alone, and a transaction's hash covers
-// its receipt, so nothing here can change an outcome. The zero value is ready.
+// holds depends on its bytes and the authority's keys alone. A transaction's hash
+// covers its receipt, and what was verified before further hand-overs of the keys
+// became known is verified again, so nothing here can change an outcome. The zero
+// value is ready.
 type proofs struct {
 	mu       sync.Mutex
-	old, new map[flow.Hash]receipt.Proven // guarded by mu; when new is full it becomes old
+	old, new map[flow.Hash]proof // guarded by mu; when new is full it becomes old
+}
+
+type proof struct {
+	known  int // hand-overs that were known
+	proven receipt.Proven
 }
 
 // maxProofs is the size of each half: what can be in flight, about a kilobyte each.
 const maxProofs = 8192
 
-func (p *proofs) get(tx flow.Hash) (receipt.Proven, bool) {
+func (p *proofs) get(tx flow.Hash, known int) (receipt.Proven, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if v, ok := p.new[tx]; ok {
-		return v, true
+	v, ok := p.new[tx]
+	if !ok {
+		v, ok = p.old[tx]
 	}
-	v, ok := p.old[tx]
-	return v, ok
+	return v.proven, ok && v.known == known
 }
 
-func (p *proofs) put(tx flow.Hash, v receipt.Proven) {
+func (p *proofs) put(tx flow.Hash, known int, v receipt.Proven) {
 	v.LeafBytes = nil // decoded already
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.new == nil || len(p.new) >= maxProofs {
-		p.old, p.new = p.new, make(map[flow.Hash]receipt.Proven)
+		p.old, p.new = p.new, make(map[flow.Hash]proof)
 	}
-	p.new[tx] = v
+	p.new[tx] = proof{known, v}
 }
 
 func (p *proofs) drop(tx flow.Hash) {

@@ -189,6 +189,8 @@ func describe(key, value []byte) string {
 	switch {
 	case string(key) == metaKey:
 		return "height, app hash and count of the state"
+	case string(key) == keysKey:
+		return "the authority's keys"
 	case string(key) == genesisKey:
 		return "the genesis"
 	case key[0] == positionPrefix && len(key) == 9:

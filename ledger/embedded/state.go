@@ -12,17 +12,20 @@ import (
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/comet"
 	"signalbox.dev/signalbox/ledger"
+	"signalbox.dev/signalbox/receipt"
 )
 
 // What the store holds:
 //
 //	"g"                  the genesis state as the chain gave it
 //	"m"                  meta
+//	"k"                  the authority's keys, once they were handed over: a key file
 //	"r" flow tx          a record
 //	"p" position (8, BE) flow tx of the record at that position
 const (
 	genesisKey     = "g"
 	metaKey        = "m"
+	keysKey        = "k"
 	recordPrefix   = 'r'
 	positionPrefix = 'p'
 )
@@ -129,6 +132,23 @@ func readAt(kv comet.KV, position uint64) (ledger.Stored, error) {
 		return ledger.Stored{}, fmt.Errorf("position %d: %w", position, err)
 	}
 	return readRecord(kv, k)
+}
+
+// readKeys reads the authority's keys as records have handed them on since those
+// that the chain began with.
+func readKeys(kv comet.KV, began receipt.Keys) (receipt.Keys, error) {
+	raw, err := kv.Get([]byte(keysKey))
+	if err != nil {
+		return receipt.Keys{}, fmt.Errorf("reading the authority's keys: %w", err)
+	}
+	if raw == nil {
+		return began, nil
+	}
+	keys, err := receipt.ParseKeys(string(raw))
+	if err != nil {
+		return receipt.Keys{}, fmt.Errorf("%w: %w", errStore, err)
+	}
+	return keys, nil
 }
 
 func readMeta(kv comet.KV) (meta, error) {

@@ -1,8 +1,10 @@
 package ledgertest
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -30,25 +32,56 @@ type Authority struct {
 	Origin string // the supervision chain's id
 	Keys   string // vkey lines, to be trusted by the chain under test
 
-	signer note.Signer
-
 	mu     sync.Mutex
-	size   int64       // guarded by mu
-	hashes []tlog.Hash // guarded by mu; the log's stored hashes
+	signer note.Signer  // guarded by mu
+	keys   receipt.Keys // guarded by mu; with hand-overs
+	size   int64        // guarded by mu
+	hashes []tlog.Hash  // guarded by mu; the log's stored hashes
 }
 
 // NewAuthority draws an authority whose log is named origin.
 func NewAuthority(tb testing.TB, origin string) *Authority {
 	tb.Helper()
-	secret, vkey, err := receipt.NewLogKey(rand.Reader, origin)
+	a := &Authority{Origin: origin}
+	vkey := a.draw(tb)
+	a.Keys = vkey + "\n"
+	var err error
+	if a.keys, err = receipt.ParseKeys(a.Keys); err != nil {
+		tb.Fatal(err)
+	}
+	return a
+}
+
+// draw takes a new key into use and gives its vkey line.
+func (a *Authority) draw(tb testing.TB) string {
+	tb.Helper()
+	secret, vkey, err := receipt.NewLogKey(rand.Reader, a.Origin)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	signer, err := note.NewSigner(secret)
+	if a.signer, err = note.NewSigner(secret); err != nil {
+		tb.Fatal(err)
+	}
+	return vkey
+}
+
+// HandOver hands the log's key over to a new one, with which every later checkpoint
+// is signed, and gives the statement, which later checkpoints carry, and the old key.
+func (a *Authority) HandOver(tb testing.TB) (statement []byte, old note.Signer) {
+	tb.Helper()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	old = a.signer
+	h := receipt.Handover{Origin: a.Origin, Generation: max(a.keys.Generation(), 1) + 1, Size: a.size, Old: a.keys.Current()}
+	h.New = []string{a.draw(tb)}
+	statement, err := receipt.SignHandover(h, old, a.signer)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return &Authority{Origin: origin, Keys: vkey + "\n", signer: signer}
+	if a.keys, err = a.keys.Follow(statement); err != nil {
+		tb.Fatal(err)
+	}
+	return statement, old
 }
 
 // Leaf is a granted decision of the step for value, with random hashes, that
@@ -158,7 +191,32 @@ func (a *Authority) checkpoint(tb testing.TB, origin string) []byte {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return signed
+	return append(signed, a.keys.Carry()...)
+}
+
+// SignedBy is a record whose receipt another key than the authority's has signed,
+// and which carries what it is given beside.
+func (a *Authority) SignedBy(tb testing.TB, signer note.Signer, carried receipt.Keys) ledger.Record {
+	tb.Helper()
+	rec := a.Record(tb, flow.Register, value())
+	rec.Receipt = Resigned(tb, rec.Receipt, signer, carried)
+	return rec
+}
+
+// Resigned is a receipt whose checkpoint another key has signed instead, and which
+// carries what it is given beside.
+func Resigned(tb testing.TB, file []byte, signer note.Signer, carried receipt.Keys) []byte {
+	tb.Helper()
+	i := bytes.Index(file, []byte("\n\n")) + 2
+	h, err := receipt.ReadHead(file[i:])
+	if err != nil {
+		tb.Fatal(err)
+	}
+	signed, err := receipt.SignCheckpoint(h.Origin, h.Size, h.Root, signer)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return slices.Concat(file[:i], signed, carried.Carry())
 }
 
 func (a *Authority) append(tb testing.TB, leaf []byte) int64 {

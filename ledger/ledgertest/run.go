@@ -60,6 +60,7 @@ func Run(t *testing.T, open Open) {
 		{"context", contextEnds},
 		{"refusals", refusals},
 		{"expiry", expiry},
+		{"the authority's keys change", keysChange},
 		{"restart", restart},
 	}
 	for _, test := range tests {

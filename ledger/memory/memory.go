@@ -38,6 +38,7 @@ type Ledger struct {
 	records []ledger.Stored    // guarded by mu; by position
 	byKey   map[ledger.Key]int // guarded by mu; index into records
 	changed chan struct{}      // guarded by mu; closed and replaced when records grow
+	keys    receipt.Keys       // guarded by mu; the authority's, as records have handed them on
 }
 
 var _ ledger.Ledger = (*Ledger)(nil)
@@ -51,7 +52,7 @@ func New(c Config) (*Ledger, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Ledger{cfg: c, byKey: make(map[ledger.Key]int), changed: make(chan struct{})}, nil
+	return &Ledger{cfg: c, byKey: make(map[ledger.Key]int), changed: make(chan struct{}), keys: c.Keys}, nil
 }
 
 // Put implements ledger.Ledger.
@@ -67,7 +68,8 @@ func (l *Ledger) Put(ctx context.Context, rec ledger.Record) (ledger.TxID, error
 			return have.TxID, nil
 		}
 	}
-	if err := l.admit(rec); err != nil {
+	keys, err := l.admit(rec)
+	if err != nil {
 		return "", fmt.Errorf("putting record: %w: %w", ledger.ErrRefused, err)
 	}
 	if taken {
@@ -79,26 +81,31 @@ func (l *Ledger) Put(ctx context.Context, rec ledger.Record) (ledger.TxID, error
 		Position: uint64(len(l.records)) + 1,
 	}
 	l.byKey[rec.Key] = len(l.records)
-	l.records = append(l.records, clone(s))
+	l.records, l.keys = append(l.records, clone(s)), keys
 	close(l.changed)
 	l.changed = make(chan struct{})
 	return s.TxID, nil
 }
 
-// admit is the chain's own check of a record (R1.7).
-func (l *Ledger) admit(rec ledger.Record) error {
+// admit is the chain's own check of a record (R1.7). It gives the authority's keys
+// with the hand-overs that the record's receipt carries. l.mu is held.
+func (l *Ledger) admit(rec ledger.Record) (receipt.Keys, error) {
 	if n := len(rec.Value); n == 0 || n > l.cfg.MaxValue {
-		return fmt.Errorf("value of %d bytes, want 1 to %d", n, l.cfg.MaxValue)
+		return l.keys, fmt.Errorf("value of %d bytes, want 1 to %d", n, l.cfg.MaxValue)
 	}
-	p, err := receipt.Verify(rec.Receipt, l.cfg.Keys, l.cfg.Chain)
+	p, err := receipt.Verify(rec.Receipt, l.keys, l.cfg.Chain)
 	if err != nil {
-		return err
+		return l.keys, err
 	}
-	return receipt.Admits(p, receipt.Write{
+	err = receipt.Admits(p, receipt.Write{
 		Network:   l.cfg.Network,
 		Platforms: func(name string) bool { return slices.Contains(l.cfg.Platforms, name) },
 		Flow:      rec.Key.Flow, Tx: rec.Key.Tx, Step: rec.Step, Value: rec.Value, Now: l.cfg.Now(),
 	})
+	if err != nil {
+		return l.keys, err
+	}
+	return l.keys.Follow(p.Handovers...)
 }
 
 // Get implements ledger.Ledger.

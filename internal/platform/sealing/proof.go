@@ -3,6 +3,7 @@ package sealing
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"signalbox.dev/signalbox/flow"
@@ -17,19 +18,60 @@ var ErrUnproven = errors.New("the decision is not proven")
 // does so no more.
 var ErrNoPermit = errors.New("no valid permit")
 
-// Prove verifies a receipt and that it is about this platform.
+// Prove verifies a receipt and that it is about this platform. Hand-overs of the
+// authority's log keys that it carries count from then on, if they follow on the
+// keys that are trusted; a decision under keys that nothing leads to is unproven.
 func (s *Sealer) Prove(file []byte) (receipt.Leaf, error) {
-	p, err := receipt.Verify(file, s.cfg.Log, s.cfg.Chain)
+	p, err := receipt.Verify(file, s.log.now(), s.cfg.Chain)
 	if err != nil {
 		return receipt.Leaf{}, fmt.Errorf("%w: %w", ErrUnproven, err)
 	}
 	l := p.Leaf
-	return l, allHold(ErrUnproven, []check{
+	err = allHold(ErrUnproven, []check{
 		{l.Suite == s.cfg.Suite.Name(), "it is of another suite"},
 		{l.Network == s.cfg.Network, "it is for another network"},
 		{l.Platform == s.cfg.Platform, "it is for another platform"},
 		{l.Business == s.cfg.Business, "it is for another kind of business"},
 	})
+	if err != nil {
+		return l, err
+	}
+	return l, s.log.follow(p.Handovers)
+}
+
+// logKeys are the authority's log keys, which it hands over from time to time.
+type logKeys struct {
+	keep func([][]byte) error
+
+	mu   sync.RWMutex // guards keys; held for writing until what is followed is durable
+	keys receipt.Keys
+}
+
+func (k *logKeys) now() receipt.Keys {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.keys
+}
+
+// follow takes hand-overs from a receipt that holds. An error that is not
+// ErrUnproven is the storage's, and the receipt is to be judged again.
+func (k *logKeys) follow(statements [][]byte) error {
+	if len(statements) == 0 {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	keys, err := k.keys.Follow(statements...)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnproven, err)
+	}
+	if keys.Known() > k.keys.Known() && k.keep != nil {
+		if err := k.keep(statements); err != nil {
+			return fmt.Errorf("keeping a hand-over of the authority's keys: %w", err)
+		}
+	}
+	k.keys = keys
+	return nil
 }
 
 // Decides says whether a proven leaf decides exactly the submission with header

@@ -30,6 +30,11 @@ type Config struct {
 	Log        receipt.Keys         // the authority's log keys: who signs checkpoints
 	Zone       *time.Location       // the authority's, in which a token has its day
 
+	// Keep makes statements durable by which the authority's log keys were handed
+	// over, before they count; nil: they count until the process ends. It must not
+	// call the Sealer.
+	Keep func(statements [][]byte) error
+
 	Random io.Reader // nil: the system's
 }
 
@@ -86,6 +91,7 @@ func (c Config) Validate() error {
 type Sealer struct {
 	cfg       Config
 	authority []flow.KeyID
+	log       logKeys
 }
 
 // New checks cfg.
@@ -96,7 +102,7 @@ func New(cfg Config) (*Sealer, error) {
 	if cfg.Random == nil {
 		cfg.Random = rand.Reader
 	}
-	return &Sealer{cfg: cfg, authority: ids(cfg.Authority)}, nil
+	return &Sealer{cfg: cfg, authority: ids(cfg.Authority), log: logKeys{keys: cfg.Log, keep: cfg.Keep}}, nil
 }
 
 // Own is the key that the platform's own records are sealed to.
