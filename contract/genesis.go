@@ -8,6 +8,7 @@ import (
 
 	"signalbox.dev/signalbox/committee"
 	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/receipt"
 )
 
 // Genesis is what the contract starts from. It travels as JSON, in the
@@ -34,6 +35,7 @@ type Genesis struct {
 
 	Nodes     []NodeSeat      `json:"nodes,omitempty"`    // of the chain, in the order of their admission; none: one validator, for ever
 	Committee committee.Terms `json:"committee,omitzero"` // with Nodes: how many sit, and how seats rotate
+	LogKeys   string          `json:"log_keys,omitempty"` // with which the log's checkpoints are signed, vkey lines; none: the first hand-over names them
 }
 
 // Defaults of Genesis.
@@ -104,6 +106,15 @@ func (g Genesis) admit() (*Rules, error) {
 	}
 	if err := g.validateNodes(); err != nil {
 		return nil, err
+	}
+	if g.LogKeys != "" {
+		keys, err := receipt.ParseKeys(g.LogKeys)
+		if err != nil {
+			return nil, fmt.Errorf("log_keys: %w", err)
+		}
+		if keys.Origin() != g.Chain || keys.Known() > 0 {
+			return nil, errors.New("log_keys: want keys named by the chain, and no hand-overs")
+		}
 	}
 	if len(g.Bundle) == 0 {
 		return nil, errors.New("bundle: missing")
@@ -225,6 +236,11 @@ func Init(s State, g Genesis) error {
 	}
 	if err := g.initNodes(s); err != nil {
 		return err
+	}
+	if g.LogKeys != "" {
+		if err := store(s, logKeysKey(), g.LogKeys); err != nil {
+			return err
+		}
 	}
 	for _, e := range g.Lists {
 		if _, err := AddEntry(s, e); err != nil {

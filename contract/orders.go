@@ -53,6 +53,7 @@ const (
 	CommitteeSet   Kind = "committee.set"   // committee.Terms
 	RetentionSet   Kind = "retention.set"   // Retention
 	PayloadErase   Kind = "payload.erase"   // Erasure; always by two officers
+	KeysHandover   Kind = "keys.handover"   // Handover, of the log's keys
 )
 
 // Kinds lists every kind of order.
@@ -63,7 +64,7 @@ func Kinds() []Kind {
 		StandingSet, GrantIssue, GrantRenew, GrantRevoke,
 		Freeze, Unfreeze, Stop, Resume, HoldDecide,
 		RulesPublish, RulesRollback, RulesCancel, PolicySet,
-		NodeAdmit, NodeRemove, CommitteeSet,
+		NodeAdmit, NodeRemove, CommitteeSet, KeysHandover,
 		RetentionSet, PayloadErase,
 	}
 }
@@ -75,6 +76,7 @@ type Block struct {
 	Height int64
 	Now    int64     // the block's time, Unix seconds
 	Tx     flow.Hash // the order's transaction; zero for a block's beginning
+	Size   int64     `cbor:"-"` // decisions in the log before it; not part of what is recorded
 
 	// Decided looks a decision up in the host's log, for payload.erase; false when it
 	// is not there, or not proven. nil: there is no log.

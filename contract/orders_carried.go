@@ -122,6 +122,8 @@ func (p *proceeding) carryOut() error {
 		return with(p, (*proceeding).setRetention)
 	case PayloadErase:
 		return with(p, (*proceeding).erase)
+	case KeysHandover:
+		return with(p, (*proceeding).handOver)
 	default:
 		return refuseOrder("order_kind", string(p.order.Kind))
 	}

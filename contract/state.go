@@ -61,6 +61,7 @@ type State interface {
 //	node/<id>                       NodeSeat: the keys of a node's identity
 //	retention/<business>            int64, days that its payloads are kept; 0: for good
 //	erasure/<transaction hash>      Erased: a payload that an officer ordered to be destroyed
+//	log-keys                        string, the key file of the log (receipt.Keys)
 //	network/<network id>            string, the identity of the node that others know by it; empty: no more
 func paramsKey() []byte                  { return []byte("params") }
 func identityKey(id string) []byte       { return []byte("identity/" + id) }
@@ -86,6 +87,7 @@ func orderKey(n uint64) []byte           { return []byte("order/" + ordinal(n)) 
 func ordersKey() []byte                  { return []byte("orders") }
 func policyKey() []byte                  { return []byte("policy") }
 func committeeKey() []byte               { return []byte("committee") }
+func logKeysKey() []byte                 { return []byte("log-keys") }
 func nodeKey(id string) []byte           { return []byte("node/" + id) }
 func networkKey(id string) []byte        { return []byte("network/" + id) }
 

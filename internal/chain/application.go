@@ -15,6 +15,7 @@ import (
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/comet"
 	"signalbox.dev/signalbox/internal/fault"
+	"signalbox.dev/signalbox/receipt"
 )
 
 // application is the supervision chain as its node sees it. Finalize
@@ -29,6 +30,10 @@ type application struct {
 	// resolved is called with held submissions that got a decision, after their
 	// block is durable and signed.
 	resolved func()
+	// handed is called when the log's keys were handed over, after the block is durable.
+	handed func()
+	// mayHandOver is asked before an order hands the log's keys over; nil for yes.
+	mayHandOver func(receipt.Handover) error
 	// watch sees what is about to be decided, and the state of that moment; nil for nobody.
 	watch func(contract.State, contract.Request) error
 	// erased is called with a transaction whose payload was erased, after the block of the order is durable.
@@ -168,9 +173,41 @@ func (a *application) check(raw []byte) error {
 		}
 		return a.checkReady(t, tx, body)
 	}
-	if err := t.checkSignature(a.cache, TxHash(raw), tx); err != nil || tx.Kind != KindDecide {
+	if err := t.checkSignature(a.cache, TxHash(raw), tx); err != nil {
 		return err
 	}
+	switch tx.Kind {
+	case KindOrder:
+		return a.checkOrder(tx)
+	case KindDecide:
+		return a.checkDecide(tx)
+	}
+	return nil
+}
+
+// checkOrder keeps this node from a hand-over to keys that it doesn't hold; what
+// counts of any other order a block says.
+func (a *application) checkOrder(tx Transaction) error {
+	var body SignedOrder
+	var o contract.Order
+	if a.mayHandOver == nil || parseBody(tx, &body) != nil || flow.Unmarshal(body.Order, &o) != nil || o.Kind != contract.KeysHandover {
+		return nil
+	}
+	var h contract.Handover
+	err := flow.Unmarshal(o.Body, &h)
+	if err == nil {
+		var said receipt.Handover
+		if said, err = receipt.ParseHandover(h.Statement); err == nil {
+			err = a.mayHandOver(said)
+		}
+	}
+	if err != nil {
+		return refuse(codeOrder, "handing the log's keys over: %w", err)
+	}
+	return nil
+}
+
+func (a *application) checkDecide(tx Transaction) error {
 	var body Decide
 	if err := parseBody(tx, &body); err != nil {
 		return refuse(codeMalformed, "%w", err)
@@ -274,8 +311,11 @@ func (a *application) Commit() error {
 	}
 	grown := a.next.Size > a.at.Size
 	a.at, a.rules = a.next, a.block.rules
-	resolved, erased := a.block.resolved, a.block.erased
+	resolved, erased, handed := a.block.resolved, a.block.erased, a.block.handed
 	a.block = nil
+	if handed && a.handed != nil {
+		a.handed()
+	}
 	if grown && a.signed != nil {
 		if err := a.signed(a.at.Size, a.root); err != nil {
 			return err

@@ -15,6 +15,7 @@ import (
 	"signalbox.dev/signalbox/envelope"
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/comet"
+	"signalbox.dev/signalbox/receipt"
 )
 
 // Config is what a node of the supervision chain runs with.
@@ -22,7 +23,7 @@ type Config struct {
 	Dir     string           // the node's own directory: keys, blocks, state
 	Genesis Genesis          // used when Dir is new, and compared when it is not
 	Begun   time.Time        // genesis time; used when Dir is new
-	Signers []note.Signer    // the authority's log keys; none on an observer
+	Signers []note.Signer    // the authority's log keys that the log began with; none on an observer
 	Clock   func() time.Time // of proposals, which decisions are dated by; nil: time.Now
 	Logger  *slog.Logger     // nil: discard
 	Network *Network         // nil: the node is alone
@@ -31,6 +32,13 @@ type Config struct {
 	// that the authority has archived. 0 keeps all. A block with a payload that was
 	// erased by an officers' order goes in any case, once it is archived, with all before it.
 	Keep int64
+
+	// Ring gives the signers of log keys that were handed over to, by their vkey
+	// lines; nil: this node holds no others than Signers.
+	Ring func(vkeys []string) ([]note.Signer, error)
+	// Handed is told the log's keys when Run begins and whenever they were handed
+	// over, for what is published of them; nil: nobody. It must not wait for the chain.
+	Handed func(receipt.Keys)
 }
 
 // Validate says what is missing.
@@ -99,11 +107,17 @@ func Open(cfg Config) (*Chain, error) {
 	}
 	c := &Chain{
 		db: db, app: app, cfg: cfg, id: cfg.Genesis.Contract.Chain, ready: make(chan struct{}), resolutions: make(chan struct{}, 1),
-		scrubbing:   make(chan struct{}, 1),
-		checkpoints: checkpoints{db: db, origin: cfg.Genesis.Contract.Chain, signers: cfg.Signers},
+		scrubbing: make(chan struct{}, 1),
+		checkpoints: checkpoints{
+			db: db, origin: cfg.Genesis.Contract.Chain, signers: cfg.Signers, ring: cfg.Ring, mu: new(sync.Mutex), known: new(logKeys),
+		},
 	}
 	app.clock = cfg.Clock
-	app.signed, app.settled, app.resolved, app.erased = c.checkpoints.sign, c.settled, c.announce, c.state
+	app.signed, app.settled, app.resolved = c.checkpoints.sign, c.settled, c.announce
+	app.erased, app.handed = c.state, c.handed
+	if len(cfg.Signers) > 0 {
+		app.mayHandOver = c.checkpoints.mayHandOver
+	}
 	c.node, err = comet.New(comet.Config{
 		Dir: nodeDir(cfg.Dir), ChainID: c.id, Genesis: state, GenesisTime: cfg.Begun,
 		Validators: seats, Network: c.network(cfg.Network),
@@ -127,6 +141,7 @@ func (c *Chain) Run(ctx context.Context) error {
 	if err := c.stateAll(); err != nil {
 		return fmt.Errorf("stating what was erased: %w", err)
 	}
+	c.handed()
 	if err := c.node.Start(ctx); err != nil {
 		return fmt.Errorf("starting the supervision chain: %w", err)
 	}
@@ -145,6 +160,21 @@ func (c *Chain) Run(ctx context.Context) error {
 	}
 	return nil
 }
+
+// handed tells of the log's keys, where they were ever handed over.
+func (c *Chain) handed() {
+	keys, err := c.LogKeys()
+	switch {
+	case err != nil:
+		c.cfg.Logger.Error("reading the log's keys", "error", err)
+	case keys.Known() > 0 && c.cfg.Handed != nil:
+		c.cfg.Handed(keys)
+	}
+}
+
+// LogKeys are the log's keys as the chain knows them, with every hand-over; none
+// where genesis named none and they were never handed over.
+func (c *Chain) LogKeys() (receipt.Keys, error) { return c.checkpoints.keys() }
 
 func nodeDir(dir string) string { return filepath.Join(dir, "node") }
 

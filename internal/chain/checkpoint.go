@@ -3,10 +3,13 @@ package chain
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/internal/comet"
 	"signalbox.dev/signalbox/internal/fault"
 	"signalbox.dev/signalbox/receipt"
@@ -18,7 +21,86 @@ import (
 type checkpoints struct {
 	db      comet.KV
 	origin  string
-	signers []note.Signer
+	signers []note.Signer // of the keys that the log began with; none on an observer
+	ring    func(vkeys []string) ([]note.Signer, error)
+
+	mu    *sync.Mutex // guards known
+	known *logKeys
+}
+
+// logKeys are the log's keys as the chain's state has them, read once.
+type logKeys struct {
+	text string
+	keys receipt.Keys
+}
+
+// keys are the log's as the committed state has them; none where it has none.
+func (c checkpoints) keys() (receipt.Keys, error) {
+	text, err := contract.LogKeysText(readState{c.db})
+	if err != nil {
+		return receipt.Keys{}, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if text != c.known.text {
+		keys, err := receipt.ParseKeys(text)
+		if err != nil {
+			return receipt.Keys{}, err
+		}
+		*c.known = logKeys{text, keys}
+	}
+	return c.known.keys, nil
+}
+
+// ErrKeysElsewhere says that a log's keys were or would be handed over to keys that
+// this node does not hold.
+var ErrKeysElsewhere = errors.New("this node does not hold these log keys")
+
+// holders are the signers of the given keys.
+func (c checkpoints) holders(vkeys []string) ([]note.Signer, error) {
+	if own := matching(c.signers, vkeys); own != nil {
+		return own, nil
+	}
+	if c.ring == nil {
+		return nil, ErrKeysElsewhere
+	}
+	all, err := c.ring(vkeys)
+	if err != nil {
+		return nil, err
+	}
+	if all = matching(all, vkeys); all == nil {
+		return nil, ErrKeysElsewhere
+	}
+	return all, nil
+}
+
+// matching picks the signers of exactly these keys; nil when one is missing.
+func matching(signers []note.Signer, vkeys []string) []note.Signer {
+	var out []note.Signer
+	for _, line := range vkeys {
+		for _, s := range signers {
+			if strings.HasPrefix(line, fmt.Sprintf("%s+%08x+", s.Name(), s.KeyHash())) {
+				out = append(out, s)
+				break
+			}
+		}
+	}
+	if len(out) != len(vkeys) {
+		return nil
+	}
+	return out
+}
+
+// mayHandOver says whether this node could go on signing after a hand-over, and
+// whether the keys that give way are those that it signs with.
+func (c checkpoints) mayHandOver(h receipt.Handover) error {
+	if _, err := c.holders(h.New); err != nil {
+		return fmt.Errorf("the new keys: %w", err)
+	}
+	if _, err := c.holders(h.Old); err != nil {
+		return fmt.Errorf("the old keys: %w", err)
+	}
+	return nil
 }
 
 // sign stores the signed checkpoint of a log size. It is not synced: what a
@@ -30,10 +112,21 @@ func (c checkpoints) sign(size int64, root tlog.Hash) error {
 	if err := fault.Before(fault.Checkpoint); err != nil {
 		return err
 	}
-	cp, err := receipt.SignCheckpoint(c.origin, size, root, c.signers...)
+	keys, err := c.keys()
 	if err != nil {
 		return err
 	}
+	signers := c.signers
+	if keys.Known() > 0 {
+		if signers, err = c.holders(keys.At(size)); err != nil {
+			return fmt.Errorf("signing checkpoint of size %d: %w", size, err)
+		}
+	}
+	cp, err := receipt.SignCheckpoint(c.origin, size, root, signers...)
+	if err != nil {
+		return err
+	}
+	cp = append(cp, keys.Carry()...)
 	if err := c.db.Set([]byte(checkpointKey(size)), cp); err != nil {
 		return fmt.Errorf("storing checkpoint of size %d: %w", size, err)
 	}

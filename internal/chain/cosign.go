@@ -15,7 +15,7 @@ import (
 // cosignedPrefix, since by far not every one is offered to witnesses.
 
 const (
-	maxCosigned = 32 // lines that are kept with one checkpoint
+	maxCosigned = 90 // lines that are kept with one checkpoint; a signed note has at most 100
 	lookAhead   = 8  // cosigned checkpoints among which a receipt takes the best
 )
 

@@ -30,11 +30,12 @@ type block struct {
 	outcome  contract.OrderOutcome // of the order executed last
 	erased   []flow.Hash           // transactions whose payload was erased in this block
 	resolved int                   // held submissions that got a decision in this block
+	handed   bool                  // the log's keys were handed over in this block
 }
 
 // at is where on the chain a transaction stands.
 func (b *block) at(tx flow.Hash) contract.Block {
-	return contract.Block{Height: b.height, Now: b.now, Tx: tx, Decided: b.decided}
+	return contract.Block{Height: b.height, Now: b.now, Tx: tx, Size: b.size, Decided: b.decided}
 }
 
 // begin does what is due before a block's first transaction: bundles take force
@@ -306,6 +307,7 @@ func (b *block) order(hash flow.Hash, tx Transaction) error {
 		return err
 	}
 	b.outcome = out
+	b.handed = b.handed || o.Kind == contract.KeysHandover
 	if err := b.erase(out.Erased); err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ var adapters = []string{module + "/ledger/memory", module + "/ledger/embedded", 
 var law = map[string]rule{
 	"flow":     {forbid: impure},
 	"envelope": {allow: []string{"flow"}, forbid: impure},
-	"contract": {allow: []string{"flow", "envelope", "committee"}, forbid: impure},
+	"contract": {allow: []string{"flow", "envelope", "committee", "receipt"}, forbid: impure},
 	"receipt":  {allow: []string{"flow", "envelope"}, forbid: impure},
 	"profile":  {allow: []string{"flow", "contract", "profile"}, forbid: impure},
 

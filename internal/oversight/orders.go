@@ -10,6 +10,7 @@ import (
 	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/chain"
+	"signalbox.dev/signalbox/receipt"
 )
 
 // order carries out a signed order: the body is an encoded chain.SignedOrder.
@@ -117,6 +118,14 @@ func about(o contract.Order) string {
 	case contract.PayloadErase:
 		return of(o, func(e contract.Erasure) string {
 			return fmt.Sprintf("%d payloads, %s %s", len(e.Payloads), e.Ground, e.Basis)
+		})
+	case contract.KeysHandover:
+		return of(o, func(h contract.Handover) string {
+			said, err := receipt.ParseHandover(h.Statement)
+			if err != nil {
+				return ""
+			}
+			return fmt.Sprintf("generation %d, after %d decisions", said.Generation, said.Size)
 		})
 	default:
 		return aboutRules(o)
