@@ -51,7 +51,7 @@ func (p *proceeding) handOver(h Handover) error {
 		return wrong(err)
 	case said.Origin != p.c.params.Chain:
 		return wrong(fmt.Errorf("it is of log %s, not of this chain's", said.Origin))
-	case said.Generation != max(keys.Generation(), 1)+1 || !slices.Equal(next.Current(), said.New):
+	case said.Generation != max(keys.Generation(), 1)+1 || next.Known() == keys.Known() || !slices.Equal(next.At(0), keys.At(0)):
 		return wrong(errors.New("it does not hand over the keys of now"))
 	case said.Size < p.at.Size:
 		return wrong(fmt.Errorf("the old keys were to sign up to %d decisions, and there are %d already: let it begin later", said.Size, p.at.Size))

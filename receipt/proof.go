@@ -3,6 +3,7 @@ package receipt
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -123,41 +124,53 @@ func open(signed []byte, keys Keys) (opened, error) {
 	if h, err := ReadHead(signed); err == nil {
 		size = h.Size
 	}
-	g := keys.at(size)
+	n, kinds, err := keys.at(size).open(signed)
+	if err != nil {
+		return opened{}, fmt.Errorf("%w%s", err, keys.others(signed, size))
+	}
+	return opened{note: n, kinds: kinds, keys: keys}, nil
+}
+
+// open checks the signature lines of a note: of each kind of key one must be valid.
+func (g generation) open(signed []byte) (*note.Note, []string, error) {
 	n, err := note.Open(signed, note.VerifierList(g.verifiers...))
 	if err != nil {
-		return opened{}, fmt.Errorf("%w: checkpoint: %w%s", ErrReceipt, withoutText(err), keys.others(err, size))
+		return nil, nil, fmt.Errorf("%w: checkpoint: %w", ErrReceipt, withoutText(err))
 	}
 	if !strictLines(signed) {
-		return opened{}, fmt.Errorf("%w: checkpoint: a signature line is not canonical base64", ErrReceipt)
+		return nil, nil, fmt.Errorf("%w: checkpoint: a signature line is not canonical base64", ErrReceipt)
 	}
-	out := opened{note: n, keys: keys}
+	var kinds []string
 	have := map[string]bool{}
 	for _, s := range n.Sigs {
 		kind := g.kinds[slot(s.Name, s.Hash)]
 		if !have[kind] {
 			have[kind] = true
-			out.kinds = append(out.kinds, kind)
+			kinds = append(kinds, kind)
 		}
 	}
 	for _, v := range g.verifiers {
 		if kind := g.kinds[slot(v.Name(), v.KeyHash())]; !have[kind] {
-			return opened{}, fmt.Errorf("%w: checkpoint: %w: no valid %s signature of the log", ErrReceipt, ErrUnsigned, kind)
+			return nil, nil, fmt.Errorf("%w: checkpoint: %w: no valid %s signature of the log", ErrReceipt, ErrUnsigned, kind)
 		}
 	}
-	return out, nil
+	return n, kinds, nil
 }
 
 // others says, of a checkpoint that the right keys have not signed, whether others
 // of the log's claim to have.
-func (k Keys) others(err error, size int64) string {
-	var unverified *note.UnverifiedNoteError
-	if !errors.As(err, &unverified) || len(k.handovers) == 0 {
+func (k Keys) others(signed []byte, size int64) string {
+	if len(k.handovers) == 0 {
 		return ""
 	}
-	for _, g := range k.generations {
-		for _, s := range unverified.Note.UnverifiedSigs {
-			if g.kinds[slot(s.Name, s.Hash)] != "" {
+	for line := range strings.Lines(string(signed)) {
+		name, raw, _ := strings.Cut(strings.TrimPrefix(strings.TrimSuffix(line, "\n"), "— "), " ")
+		sig, err := base64.StdEncoding.DecodeString(raw)
+		if err != nil || len(sig) < 4 {
+			continue
+		}
+		for _, g := range k.generations {
+			if g.kinds[slot(name, binary.BigEndian.Uint32(sig))] != "" {
 				return fmt.Sprintf(", but by keys that do not sign size %d: keys were handed over", size)
 			}
 		}

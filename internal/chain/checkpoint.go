@@ -91,6 +91,17 @@ func matching(signers []note.Signer, vkeys []string) []note.Signer {
 	return out
 }
 
+// signersAt are the signers of checkpoints of a size, and the lines that carry how
+// the keys came to be those.
+func (c checkpoints) signersAt(size int64) ([]note.Signer, []byte, error) {
+	keys, err := c.keys()
+	if err != nil || keys.Known() == 0 {
+		return c.signers, nil, err
+	}
+	signers, err := c.holders(keys.At(size))
+	return signers, keys.Carry(), err
+}
+
 // mayHandOver says whether this node could go on signing after a hand-over, and
 // whether the keys that give way are those that it signs with.
 func (c checkpoints) mayHandOver(h receipt.Handover) error {
@@ -112,21 +123,15 @@ func (c checkpoints) sign(size int64, root tlog.Hash) error {
 	if err := fault.Before(fault.Checkpoint); err != nil {
 		return err
 	}
-	keys, err := c.keys()
+	signers, carried, err := c.signersAt(size)
 	if err != nil {
-		return err
-	}
-	signers := c.signers
-	if keys.Known() > 0 {
-		if signers, err = c.holders(keys.At(size)); err != nil {
-			return fmt.Errorf("signing checkpoint of size %d: %w", size, err)
-		}
+		return fmt.Errorf("signing checkpoint of size %d: %w", size, err)
 	}
 	cp, err := receipt.SignCheckpoint(c.origin, size, root, signers...)
 	if err != nil {
 		return err
 	}
-	cp = append(cp, keys.Carry()...)
+	cp = append(cp, carried...)
 	if err := c.db.Set([]byte(checkpointKey(size)), cp); err != nil {
 		return fmt.Errorf("storing checkpoint of size %d: %w", size, err)
 	}

@@ -3,6 +3,7 @@ package chain
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/flow"
@@ -86,13 +87,17 @@ func (c *Chain) state(tx flow.Hash) error {
 	if err != nil || !ok {
 		return err
 	}
-	signed, err := receipt.SignErasure(receipt.Erasure{
-		Chain: c.id, Tx: tx, Order: e.Order, At: e.At, Ground: string(e.Ground),
-	}, c.cfg.Signers...)
+	signers, carried, err := c.checkpoints.signersAt(math.MaxInt64)
 	if err != nil {
 		return err
 	}
-	if err := c.db.Set([]byte(statementKey(tx)), signed); err != nil {
+	signed, err := receipt.SignErasure(receipt.Erasure{
+		Chain: c.id, Tx: tx, Order: e.Order, At: e.At, Ground: string(e.Ground),
+	}, signers...)
+	if err != nil {
+		return err
+	}
+	if err := c.db.Set([]byte(statementKey(tx)), append(signed, carried...)); err != nil {
 		return fmt.Errorf("keeping the statement of an erasure: %w", err)
 	}
 	return nil

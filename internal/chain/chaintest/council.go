@@ -81,7 +81,7 @@ func (m *Member) Start(t testing.TB) {
 	}
 	cfg := chain.Config{Dir: m.dir, Genesis: f.Genesis, Begun: f.Begun, Network: n}
 	if m == m.council.Members[0] {
-		cfg.Signers = f.Signers
+		cfg.Signers, cfg.Ring = f.Signers, f.Ring
 	}
 	c, err := chain.Open(cfg)
 	must(t, err)

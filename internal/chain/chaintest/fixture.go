@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -45,6 +46,10 @@ type Fixture struct {
 	Keys      receipt.Keys
 	Begun     time.Time
 	Published string // the authority's log keys, vkey lines
+
+	// Ring gives the signers of later log keys; nil: there are none. Set it on a copy:
+	// a fixture is shared.
+	Ring func(vkeys []string) ([]note.Signer, error)
 }
 
 var made sync.Map // suite name -> *Fixture; key generation is slow in suite intl
@@ -103,16 +108,9 @@ func (f *Fixture) admit(t testing.TB, id string, role contract.Role, key envelop
 
 func (f *Fixture) logKeys(t testing.TB) {
 	t.Helper()
-	secret, vkey, err := receipt.NewLogKey(rand.Reader, Chain)
-	must(t, err)
-	ed, err := note.NewSigner(secret)
-	must(t, err)
-	f.Signers, f.Published = []note.Signer{ed}, vkey+"\n"
-	if f.Suite.Name() == "gm" {
-		k := f.Key(t, envelope.Signing)
-		f.Signers = append(f.Signers, receipt.SuiteSigner(Chain, k, rand.Reader))
-		f.Published += receipt.SuiteKey(Chain, k.Public()) + "\n"
-	}
+	k := f.DrawLogKeys(t)
+	f.Signers, f.Published = k.Signers, strings.Join(k.Lines, "\n")+"\n"
+	var err error
 	f.Keys, err = receipt.ParseKeys(f.Published)
 	must(t, err)
 }
@@ -126,7 +124,7 @@ func (f *Fixture) Open(t testing.TB, dir string) (c *chain.Chain, stop func()) {
 // OpenArchived is Open of a chain that keeps some blocks and reads from an archive what it has pruned.
 func (f *Fixture) OpenArchived(t testing.TB, dir string, a chain.Archived, keep int64) (c *chain.Chain, stop func()) {
 	t.Helper()
-	c, err := chain.Open(chain.Config{Dir: dir, Genesis: f.Genesis, Begun: f.Begun, Signers: f.Signers, Archive: a, Keep: keep})
+	c, err := chain.Open(chain.Config{Dir: dir, Genesis: f.Genesis, Begun: f.Begun, Signers: f.Signers, Ring: f.Ring, Archive: a, Keep: keep})
 	must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
