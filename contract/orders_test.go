@@ -149,7 +149,7 @@ func (w *office) step(t *testing.T, s contract.State, n int) (*contract.Request,
 	if err != nil {
 		t.Fatal(err)
 	}
-	kind := pick(w.rng, append(contract.Kinds(), slices.Repeat([]contract.Kind{contract.HoldDecide}, 8)...)...)
+	kind := pick(w.rng, append(contract.Kinds(), slices.Repeat([]contract.Kind{contract.HoldDecide}, 10)...)...)
 	o := order(t, last+1, kind, w.body(kind))
 	o.Officer = pick(w.rng, "O1", "O1", "O1", "O2")
 	o.Expires = morning + w.now + pick[int64](w.rng, 600, 600, 600, 600, 600, 600, 600, 0)
