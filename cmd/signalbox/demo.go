@@ -46,7 +46,7 @@ func (c *demoCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	checked, err := system.Fsck(a.ctx, dir, time.Now(), func(string) {})
+	checked, err := system.Fsck(a.ctx, dir, system.Beside{}, time.Now(), func(string) {})
 	if err != nil {
 		return fmt.Errorf("checking afterwards: %w", err)
 	}

@@ -5,23 +5,31 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"signalbox.dev/signalbox/internal/system"
+	"signalbox.dev/signalbox/receipt"
 )
 
 type fsckCommand struct {
 	Data      string   `help:"The data directory of an all-in-one. It must not be in use." required:"" xor:"what" type:"existingdir" placeholder:"DIR"`
 	Authority string   `help:"The folder of an authority that runs apart. It must not be in use." required:"" xor:"what" type:"existingdir" placeholder:"DIR"`
 	Ledger    []string `help:"With --authority: the folder of a business chain; may be repeated, one for each network." type:"existingdir" placeholder:"DIR"`
+	Archive   string   `help:"Check this archive too, in itself and against the supervision chain." placeholder:"PLACE"`
+	Witness   []string `help:"Compare the log with this folder of a witness's memory; may be repeated." type:"existingdir" placeholder:"DIR"`
+	Policy    string   `help:"Check the cosignatures that the authority keeps, of the witnesses that this policy names." type:"existingfile" placeholder:"FILE"`
 	JSON      bool     `help:"Print one JSON object."`
 }
 
 // Help implements kong's HelpProvider.
 func (fsckCommand) Help() string {
 	return "Re-executes both chains from their first block, checks the log against every signed checkpoint, every business record " +
-		"against its decision and the other way round. Changes nothing. Exits with 1 when anything is inconsistent.\n\n" +
-		"Examples:\n  signalbox fsck --data ./data\n  signalbox fsck --authority authority --ledger ledger-1 --ledger ledger-2"
+		"against its decision and the other way round; where they are named, every byte of the archive and whether it is of this chain, goes as far as " +
+		"blocks were pruned and lacks no payload without an order, and whether witnesses have seen this log and no other. Changes nothing. " +
+		"Exits with 1 when anything is inconsistent.\n\n" +
+		"Examples:\n  signalbox fsck --data ./data\n  signalbox fsck --authority authority --ledger ledger-1 --ledger ledger-2\n" +
+		"  signalbox fsck --authority authority --archive /srv/archive --witness witness-1/memory --policy court.policy"
 }
 
 // Run checks and prints.
@@ -31,16 +39,19 @@ func (c *fsckCommand) Run(a *app) error {
 	}
 	say := func(what string) {
 		if !c.JSON {
-			zh := map[string]string{"supervision chain": "监管链", "business chain": "业务链"}[what]
+			zh := map[string]string{"supervision chain": "监管链", "business chain": "业务链", "archive": "归档", "witnesses": "见证方"}[what]
 			fmt.Fprintln(a.stderr, a.say.of("checking the "+what+" …", "正在检查"+zh+" …"))
 		}
 	}
+	also, err := c.beside()
+	if err != nil {
+		return err
+	}
 	var found system.Checked
-	var err error
 	if c.Authority != "" {
-		found, err = system.FsckApart(a.ctx, c.Authority, c.Ledger, time.Now(), say)
+		found, err = system.FsckApart(a.ctx, c.Authority, c.Ledger, also, time.Now(), say)
 	} else {
-		found, err = system.Fsck(a.ctx, c.Data, time.Now(), say)
+		found, err = system.Fsck(a.ctx, c.Data, also, time.Now(), say)
 	}
 	if err != nil {
 		return err
@@ -59,6 +70,40 @@ func (c *fsckCommand) Run(a *app) error {
 	return nil
 }
 
+// beside is what is checked with the chains.
+func (c *fsckCommand) beside() (system.Beside, error) {
+	also := system.Beside{Archive: c.Archive, Witnesses: c.Witness}
+	if c.Policy == "" {
+		return also, nil
+	}
+	text, err := os.ReadFile(c.Policy)
+	if err != nil {
+		return also, fmt.Errorf("reading the policy: %w", err)
+	}
+	policy, err := receipt.ParsePolicy(string(text))
+	if err != nil {
+		return also, err
+	}
+	for _, w := range policy.Witnesses() {
+		also.Cosigners = append(also.Cosigners, w.Key)
+	}
+	if len(also.Cosigners) == 0 {
+		return also, fmt.Errorf("%s names no witness", c.Policy)
+	}
+	return also, nil
+}
+
+// printBeside says what came of the archive and the witnesses, where they were named.
+func printBeside(w io.Writer, say words, f system.Checked) {
+	if a := f.Archive; a != nil {
+		fmt.Fprintf(w, say.of("archive:           %d segments, %d decisions, %d payloads erased, %d still to be erased by its next run\n",
+			"归档：%d 个分段，%d 条决定，已删除 %d 份载荷，另有 %d 份待下次运行时删除\n"), a.Segments, a.Decisions, a.Erased, f.ErasuresWaiting)
+	}
+	if f.Witnesses+f.Cosignatures > 0 {
+		fmt.Fprintf(w, say.of("witnesses:         %d remember this log, %d cosignatures verified\n", "见证方：%d 个的记忆与本日志一致，验证 %d 个联署\n"), f.Witnesses, f.Cosignatures)
+	}
+}
+
 func printChecked(w io.Writer, say words, f system.Checked) error {
 	_, err := fmt.Fprintf(w, say.of(
 		"supervision chain: %d blocks re-executed, %d decisions, %d checkpoints verified\n"+
@@ -72,6 +117,7 @@ func printChecked(w io.Writer, say words, f system.Checked) error {
 	if err != nil {
 		return err
 	}
+	printBeside(w, say, f)
 	if f.SupervisionPruned > 0 {
 		if _, err := fmt.Fprintf(w, say.of(
 			"The supervision chain's first %d blocks were pruned: no block was re-executed. Checked were the links and signatures of the blocks that are\n"+

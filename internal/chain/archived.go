@@ -46,9 +46,11 @@ func (b *block) archive(tx Transaction) error {
 }
 
 // Archived is what the authority has said last of its archive.
-func (c *Chain) Archived() (ArchivedTo, error) {
+func (c *Chain) Archived() (ArchivedTo, error) { return archivedTo(c.get) }
+
+func archivedTo(get func(string) ([]byte, error)) (ArchivedTo, error) {
 	var at archived
-	_, err := load(c.get, archivedName, &at)
+	_, err := load(get, archivedName, &at)
 	return ArchivedTo{Leaves: at.Leaves, Blocks: at.Blocks}, err
 }
 

@@ -19,6 +19,7 @@ type Source struct {
 	db    comet.KV
 	size  func() (int64, error)
 	block func(height int64) (comet.Stored, error)
+	base  func() int64
 	close func() error
 	last  comet.Stored // that was read
 }
@@ -26,7 +27,7 @@ type Source struct {
 // Source reads the running chain. One Source is for one goroutine.
 func (c *Chain) Source() *Source {
 	return &Source{
-		id: c.id, db: c.db, block: c.node.Block, close: func() error { return nil },
+		id: c.id, db: c.db, block: c.node.Block, base: c.node.Base, close: func() error { return nil },
 		size: func() (int64, error) { return c.Size(), nil },
 	}
 }
@@ -41,7 +42,7 @@ func OpenSource(dir string) (*Source, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the supervision chain's state: %w", err), blocks.Close())
 	}
-	s := &Source{id: blocks.Genesis().ChainID, db: db, block: blocks.At}
+	s := &Source{id: blocks.Genesis().ChainID, db: db, block: blocks.At, base: blocks.Base}
 	s.close = func() error { return errors.Join(db.Close(), blocks.Close()) }
 	s.size = func() (int64, error) {
 		var at meta
@@ -61,6 +62,27 @@ func (s *Source) ID() string { return s.id }
 
 // Size is the number of leaves in the log.
 func (s *Source) Size() (int64, error) { return s.size() }
+
+// Root is the log's at a size that it has come to.
+func (s *Source) Root(size int64) (tlog.Hash, error) { return newOverlay(s.db).root(size) }
+
+// Base is the lowest height whose block is kept; 0 for none.
+func (s *Source) Base() int64 { return s.base() }
+
+// Archived is what the authority has said last of its archive.
+func (s *Source) Archived() (ArchivedTo, error) { return archivedTo(s.get) }
+
+// Cosigned gives fn the checkpoints that have witnesses' lines, with their sizes, in order.
+func (s *Source) Cosigned(fn func(size int64, signed []byte) error) error {
+	return comet.Scan(s.db, []byte(cosignedPrefix), func(key, _ []byte) error {
+		size := ordinalOf(key[len(cosignedPrefix):])
+		signed, err := s.get(checkpointKey(size))
+		if err != nil {
+			return err
+		}
+		return fn(size, signed)
+	})
+}
 
 // ReadHashes implements tlog.HashReader.
 func (s *Source) ReadHashes(indexes []int64) ([]tlog.Hash, error) {

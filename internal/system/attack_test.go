@@ -353,7 +353,7 @@ func TestRestartInTheMiddle(t *testing.T) {
 		follow(ctx, t, s, ref)
 	}
 	stop()
-	checked, err := Fsck(t.Context(), dir, time.Now(), func(string) {})
+	checked, err := Fsck(t.Context(), dir, Beside{}, time.Now(), func(string) {})
 	must(t, err)
 	if len(checked.Inconsistencies) != 0 || checked.Records != 5*len(refs) {
 		t.Errorf("%+v", checked)

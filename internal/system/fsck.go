@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"signalbox.dev/signalbox/internal/archiving"
 	"signalbox.dev/signalbox/internal/audit"
 	"signalbox.dev/signalbox/internal/chain"
 	"signalbox.dev/signalbox/internal/comet"
@@ -25,32 +26,38 @@ type Checked struct {
 	SupervisionPruned int64 `json:"supervision_pruned"` // blocks that are not there; with any, none was re-executed
 	BusinessBlocks    int64 `json:"business_blocks"`
 	Checkpoints       int   `json:"checkpoints"`
+
+	Archive         *archiving.Checked `json:"archive,omitempty"`          // where one was named
+	ErasuresWaiting int                `json:"erasures_waiting,omitempty"` // in the archive, until its next run
+	Witnesses       int                `json:"witnesses,omitempty"`        // whose memory is of this log
+	Cosignatures    int                `json:"cosignatures,omitempty"`     // valid ones under the stored checkpoints
 	audit.Report
 }
 
 // Fsck re-checks a data directory that is not in use: both chains from their
 // first block, the log against every checkpoint, every business record against
-// its decision, and the other way round (R7.2, R8.1). Only public keys are read.
+// its decision, and the other way round (R7.2, R8.1); and what stands beside them where
+// it is named, the archive (R10.1) and witnesses. Only public keys are read.
 // say is told what is being done.
-func Fsck(ctx context.Context, dir string, now time.Time, say func(string)) (Checked, error) {
+func Fsck(ctx context.Context, dir string, also Beside, now time.Time, say func(string)) (Checked, error) {
 	s, err := LoadSettings(dir)
 	if err != nil {
 		return Checked{}, err
 	}
 	l := dataDir(dir)
-	return check(ctx, chains{l.published(), s.Chain, l.chain(), []business{{s.Network, l.ledger()}}}, now, say)
+	return check(ctx, chains{l.published(), s.Chain, l.chain(), []business{{s.Network, l.ledger()}}, also}, now, say)
 }
 
 // FsckApart is Fsck for parties that run apart: the authority's folder, and those
 // of the business chains, one for each network. Decisions of networks whose
 // business chain is not among them are re-executed and compared with nothing.
-func FsckApart(ctx context.Context, authorityDir string, ledgers []string, now time.Time, say func(string)) (Checked, error) {
+func FsckApart(ctx context.Context, authorityDir string, ledgers []string, also Beside, now time.Time, say func(string)) (Checked, error) {
 	dir := party.Dir(authorityDir)
 	trust, err := authority.ReadTrust(dir)
 	if err != nil {
 		return Checked{}, err
 	}
-	c := chains{authority.LogKeysFile(dir), trust.Chain, authority.ChainDir(dir), nil}
+	c := chains{authority.LogKeysFile(dir), trust.Chain, authority.ChainDir(dir), nil, also}
 	for _, l := range ledgers {
 		d := party.Dir(l)
 		g, err := ledgerparty.ReadGenesis(d)
@@ -71,6 +78,7 @@ type chains struct {
 	id        string // the supervision chain's
 	dir       string // of its node
 	business  []business
+	beside    Beside
 }
 
 type business struct {
@@ -109,6 +117,9 @@ func check(ctx context.Context, c chains, now time.Time, say func(string)) (Chec
 	out.SupervisionBlocks, out.Checkpoints = supervision.Blocks, supervision.Checkpoints
 	out.SupervisionPruned = supervision.Pruned
 	out.Inconsistencies = append(out.Inconsistencies, supervision.Problems...)
+	if err := out.beside(ctx, c.beside, c.dir, keys, say); err != nil {
+		return Checked{}, err
+	}
 	for i, b := range c.business {
 		say("business chain")
 		if err := out.business(ctx, b, audits[i]); err != nil {
