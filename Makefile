@@ -16,6 +16,7 @@ help:
 	@echo 'make demo    build, and play the built-in prescriptions from registration to delivery'
 	@echo 'make test    vet, check formatting, run all tests'
 	@echo 'make test-faults   the whole fault matrix, about an hour and a half; some of it needs root'
+	@echo 'make test-s3  the archive on a process that serves S3, at port 19000'
 	@echo 'make rotation   three of five seats of the supervision chain rotate over $(EPOCHS) epochs'
 	@echo 'make recovery   how soon 1,000 steps are decided after a kill'
 	@echo 'make growth   memory and goroutines of each party over ten minutes of load'
@@ -51,6 +52,17 @@ test-faults: faults-binary
 # How long growth runs, and at how many steps a second.
 GROWTH ?= 10m
 RATE ?= 200
+
+# A server of the S3 protocol for tests; no part of this module.
+S3_SERVER = github.com/johannesboyne/gofakes3/cmd/gofakes3@v1.2.0
+
+.PHONY: test-s3
+test-s3: modules
+	GOBIN='$(CURDIR)/bin' $(GO) install $(S3_SERVER)
+	bin/gofakes3 -backend memory -initialbucket archive -host 127.0.0.1:19000 >/dev/null 2>&1 & server=$$!; \
+	AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test \
+	SIGNALBOX_TEST_S3='s3://archive?region=us-east-1&endpoint=http://127.0.0.1:19000&use_path_style=true' \
+	$(GO) test -v -count 1 -tags s3 -run TestS3 ./archive/blob; result=$$?; kill $$server; exit $$result
 
 .PHONY: growth
 growth: faults-binary
