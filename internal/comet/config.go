@@ -118,8 +118,8 @@ func (c Config) settings() *cfg.Config {
 	s.P2P.AddrBook = filepath.Join(c.Dir, "data", "addresses.json")
 
 	s.Consensus.WalPath = walFile(c.Dir)
-	s.Consensus.TimeoutCommit = 0
-	s.Consensus.SkipTimeoutCommit = true
+	s.Consensus.TimeoutCommit = 20 * time.Millisecond
+	s.Consensus.SkipTimeoutCommit = false
 	s.Consensus.CreateEmptyBlocks = false
 	// The block's own time is in clock.go, where a clock that was set back is
 	// borne. CometBFT would make no block until the old time comes again.

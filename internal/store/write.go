@@ -106,21 +106,29 @@ func (s *Store) commit(ctx context.Context, batch []*write) error {
 	return tx.Commit()
 }
 
+// The savepoint of one write. Its texts come again with every write.
+const (
+	begin = "SAVEPOINT one"
+	keep  = "RELEASE one"
+	undo  = "ROLLBACK TO one"
+)
+
+// again are the texts without values that come again.
+var again = map[string]bool{begin: true, keep: true, undo: true}
+
 // run carries out one write in a savepoint. An error means that the whole
 // transaction is gone; the write's own failure is in m.err.
 func (m *write) run(tx bun.Tx) error {
 	ctx := context.WithoutCancel(m.ctx)
-	sp, err := tx.BeginTx(ctx, nil)
-	if err != nil {
+	if _, err := tx.Tx.ExecContext(ctx, begin); err != nil {
 		return fmt.Errorf("%w: %w", errGroup, err)
 	}
-	if m.err = m.call(ctx, sp); m.err != nil || m.panic != nil {
-		if err := sp.Rollback(); err != nil {
+	if m.err = m.call(ctx, tx); m.err != nil || m.panic != nil {
+		if _, err := tx.Tx.ExecContext(ctx, undo); err != nil {
 			return fmt.Errorf("%w: %w", errGroup, err)
 		}
-		return nil
 	}
-	if err := sp.Commit(); err != nil {
+	if _, err := tx.Tx.ExecContext(ctx, keep); err != nil {
 		return fmt.Errorf("%w: %w", errGroup, err)
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -81,6 +82,7 @@ func benchmarkFlows(b *testing.B, suite string, inFlight int) {
 	})
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
+	cpu := processorTime(b)
 	b.ResetTimer()
 	for i := range b.N {
 		slots <- struct{}{}
@@ -90,10 +92,19 @@ func benchmarkFlows(b *testing.B, suite string, inFlight int) {
 	}
 	ended.Wait()
 	b.StopTimer()
+	b.ReportMetric(float64((processorTime(b)-cpu).Microseconds())/float64(6*b.N), "cpu-us/step")
 	runtime.ReadMemStats(&after)
 	b.ReportMetric(6*float64(b.N)/b.Elapsed().Seconds(), "steps/s")
 	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(6*b.N), "allocs/step")
 	latencies(b, s)
+}
+
+// processorTime is what the process has used, in the kernel too.
+func processorTime(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	must(b, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // latencies reports the steps' own times.
@@ -102,10 +113,17 @@ func latencies(b *testing.B, s *System) {
 	flows, err := s.Platform.Flows(b.Context(), platform.Filter{Limit: 500})
 	must(b, err)
 	var ms []int64
+	var parts [3]time.Duration
 	for _, f := range flows {
 		for _, st := range f.Steps {
 			ms = append(ms, st.MS)
+			o, err := s.Platform.Wait(b.Context(), st.ID)
+			must(b, err)
+			parts[0], parts[1], parts[2] = parts[0]+o.Submitting, parts[1]+o.Deciding, parts[2]+o.Storing
 		}
+	}
+	for n, name := range []string{"submitting", "deciding", "storing"} {
+		b.ReportMetric(float64(parts[n].Microseconds())/1000/float64(len(ms)), name+"-ms")
 	}
 	slices.Sort(ms)
 	b.ReportMetric(float64(ms[len(ms)/2]), "p50-ms")

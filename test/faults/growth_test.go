@@ -2,11 +2,17 @@ package faults
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"text/tabwriter"
 	"time"
@@ -15,6 +21,8 @@ import (
 var (
 	growth = flag.Duration("growth", 0, "how long to run at a steady rate and watch memory; 0: not at all")
 	rate   = flag.Int("rate", 200, "steps a second, with -growth")
+	// Each party's processor profile of ten seconds in the middle, as <party>.pprof.
+	profiles = flag.String("profiles", "", "a folder for processor profiles, with -growth")
 )
 
 // stepsOfFlow is how many steps take a record from registration to delivery.
@@ -29,7 +37,12 @@ func TestGrowth(t *testing.T) {
 	if *growth == 0 {
 		t.Skip("asked for by -growth: make growth")
 	}
-	c := newCluster(t)
+	c := prepareCluster(t)
+	if *profiles != "" {
+		c.allowProfiles()
+	}
+	c.start()
+	c.warm()
 	const samples = 10
 	began := time.Now()
 	ctx, stop := context.WithTimeout(t.Context(), *growth)
@@ -39,6 +52,9 @@ func TestGrowth(t *testing.T) {
 		defer close(load)
 		c.steady(ctx, *rate)
 	}()
+	if *profiles != "" {
+		time.AfterFunc(*growth/2, func() { c.profile(*profiles) })
+	}
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 1, ' ', 0)
 	fmt.Fprintln(w, "| minute\t| flows\t| party\t| RSS MiB\t| heap MiB\t| goroutines\t|")
@@ -111,4 +127,38 @@ func (c *cluster) figures(role string) (f figures) {
 		}
 	}
 	return f
+}
+
+// allowProfiles has the parties offer profiles of themselves.
+func (c *cluster) allowProfiles() {
+	c.Helper()
+	for _, role := range roles() {
+		file := filepath.Join(c.folder(role), role+".yaml")
+		b, err := os.ReadFile(file)
+		must(c.T, err)
+		must(c.T, os.WriteFile(file, bytes.Replace(b, []byte("profile: false"), []byte("profile: true"), 1), 0o600))
+	}
+}
+
+// profile writes a processor profile of each party, taken at the same time.
+func (c *cluster) profile(dir string) {
+	var wg sync.WaitGroup
+	for _, role := range roles() {
+		wg.Go(func() {
+			r, err := http.Get("http://" + c.ops[role] + "/debug/pprof/profile?seconds=10")
+			if err != nil {
+				c.Logf("taking a profile of %s: %v", role, err)
+				return
+			}
+			defer r.Body.Close()
+			b, err := io.ReadAll(r.Body)
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, role+".pprof"), b, 0o600)
+			}
+			if err != nil {
+				c.Logf("keeping the profile of %s: %v", role, err)
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/store"
 )
 
 // Refused is the state of a flow whose registration was refused. It is the
@@ -63,9 +64,12 @@ func SameRecord(ctx context.Context, db bun.IDB, originator, number, content str
 	return find(ctx, db, "originator = ? AND number = ? AND content = ? AND state <> 'refused'", originator, number, content)
 }
 
+const selectFlow = "SELECT seq, ref, coalesce(flow, ''), state, originator, number, content, title, created_at, updated_at FROM flows WHERE "
+
 func find(ctx context.Context, db bun.IDB, where string, args ...any) (Flow, error) {
 	var f Flow
-	err := db.NewSelect().Model(&f).Where(where, args...).Limit(1).Scan(ctx)
+	err := store.Get(ctx, db, selectFlow+where, args,
+		&f.Seq, &f.Ref, &f.Flow, &f.State, &f.Originator, &f.Number, &f.Content, &f.Title, &f.CreatedAt, &f.UpdatedAt)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Flow{}, ErrNotFound
 	}
@@ -85,14 +89,14 @@ func Insert(ctx context.Context, tx bun.Tx, f Flow) error {
 
 // Granted gives a registered flow its id (R1.5, R1.6).
 func Granted(ctx context.Context, tx bun.Tx, ref flow.ID, id flow.Hash, now time.Time) error {
-	return update(tx.NewUpdate().Model((*Flow)(nil)).Set("flow = ?", id.String()).Set("state = ?", flow.Registered).
-		Where("ref = ?", ref.String()).Where("state = ''"), now).must(ctx)
+	return change(ctx, tx, "UPDATE flows SET flow = ?, state = ?, updated_at = ? WHERE ref = ? AND state = ''",
+		id.String(), string(flow.Registered), now.UnixMilli(), ref.String())
 }
 
 // Refuse ends a flow whose registration was not granted.
 func Refuse(ctx context.Context, tx bun.Tx, ref flow.ID, now time.Time) error {
-	return update(tx.NewUpdate().Model((*Flow)(nil)).Set("state = ?", Refused).
-		Where("ref = ?", ref.String()).Where("state = ''"), now).must(ctx)
+	return change(ctx, tx, "UPDATE flows SET state = ?, updated_at = ? WHERE ref = ? AND state = ''",
+		string(Refused), now.UnixMilli(), ref.String())
 }
 
 // Advance moves a flow on by a granted step; approved matters for a review's
@@ -106,23 +110,17 @@ func Advance(ctx context.Context, tx bun.Tx, id flow.Hash, step flow.Step, appro
 	if err != nil {
 		return err
 	}
-	return update(tx.NewUpdate().Model((*Flow)(nil)).Set("state = ?", next).Where("seq = ?", f.Seq), now).must(ctx)
+	return change(ctx, tx, "UPDATE flows SET state = ?, updated_at = ? WHERE seq = ?", string(next), now.UnixMilli(), f.Seq)
 }
 
-type change struct{ *bun.UpdateQuery }
-
-func update(q *bun.UpdateQuery, now time.Time) change {
-	return change{q.Set("updated_at = ?", now.UnixMilli())}
-}
-
-// must carries out a change of exactly one row.
-func (c change) must(ctx context.Context) error {
-	res, err := c.Exec(ctx)
+// change changes exactly one row.
+func change(ctx context.Context, tx bun.Tx, text string, args ...any) error {
+	n, err := store.Exec(ctx, tx, text, args...)
 	if err != nil {
 		return fmt.Errorf("changing flow: %w", err)
 	}
-	if n, err := res.RowsAffected(); err != nil || n != 1 {
-		return fmt.Errorf("changing flow: %d rows, want 1: %w", n, errors.Join(err, ErrNotFound))
+	if n != 1 {
+		return fmt.Errorf("changing flow: %d rows, want 1: %w", n, ErrNotFound)
 	}
 	return nil
 }

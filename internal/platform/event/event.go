@@ -46,20 +46,6 @@ type Event struct {
 	Party   string       `json:"party,omitempty"`   // the reviewer or producer whom it concerns
 }
 
-type row struct {
-	bun.BaseModel `bun:"table:events"`
-
-	ID      int64 `bun:",pk,autoincrement"`
-	At      int64
-	Kind    Kind
-	Flow    string
-	Ref     string
-	Step    flow.Step
-	Verdict flow.Verdict
-	Tx      string
-	Party   string
-}
-
 // Log is the list of events.
 type Log struct {
 	store *store.Store
@@ -74,8 +60,9 @@ func NewLog(s *store.Store) *Log { return &Log{store: s, wake: make(chan struct{
 // Append writes e in the caller's transaction; its ID is given by the database.
 // After the commit, Wake tells the followers.
 func (l *Log) Append(ctx context.Context, tx bun.Tx, e Event) error {
-	r := row{At: e.At.UnixMilli(), Kind: e.Kind, Flow: e.Flow, Ref: e.Ref, Step: e.Step, Verdict: e.Verdict, Tx: e.Tx, Party: e.Party}
-	if _, err := tx.NewInsert().Model(&r).Returning("NULL").Exec(ctx); err != nil {
+	const text = "INSERT INTO events (at, kind, flow, ref, step, verdict, tx, party) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+	_, err := store.Exec(ctx, tx, text, e.At.UnixMilli(), string(e.Kind), e.Flow, e.Ref, string(e.Step), string(e.Verdict), e.Tx, e.Party)
+	if err != nil {
 		return fmt.Errorf("writing event: %w", err)
 	}
 	return nil
@@ -116,20 +103,24 @@ func (l *Log) Follow(ctx context.Context, after int64, fn func(Event) error) err
 const page = 256
 
 func (l *Log) replay(ctx context.Context, after *int64, fn func(Event) error) (int, error) {
-	var rows []row
-	err := l.store.DB().NewSelect().Model(&rows).Where("id > ?", *after).Order("id").Limit(page).Scan(ctx)
+	const text = "SELECT id, at, kind, flow, ref, step, verdict, tx, party FROM events WHERE id > ? ORDER BY id LIMIT ?"
+	var events []Event
+	err := store.Query(ctx, l.store.DB(), text, []any{*after, page}, func(scan func(...any) error) error {
+		var e Event
+		var at int64
+		err := scan(&e.ID, &at, &e.Kind, &e.Flow, &e.Ref, &e.Step, &e.Verdict, &e.Tx, &e.Party)
+		e.At = time.UnixMilli(at).UTC()
+		events = append(events, e)
+		return err
+	})
 	if err != nil {
 		return 0, fmt.Errorf("reading events: %w", err)
 	}
-	for _, r := range rows {
-		e := Event{
-			ID: r.ID, At: time.UnixMilli(r.At).UTC(), Kind: r.Kind, Flow: r.Flow, Ref: r.Ref,
-			Step: r.Step, Verdict: r.Verdict, Tx: r.Tx, Party: r.Party,
-		}
+	for _, e := range events { // after the statement, for fn may take its time
 		if err := fn(e); err != nil {
 			return 0, err
 		}
-		*after = r.ID
+		*after = e.ID
 	}
-	return len(rows), nil
+	return len(events), nil
 }

@@ -8,15 +8,13 @@ import (
 
 	"signalbox.dev/signalbox/internal/fault"
 	"signalbox.dev/signalbox/internal/platform/event"
+	"signalbox.dev/signalbox/internal/store"
 )
 
 // finish is the sixth write: in one transaction the intent's state, what it
 // means to its module, and the event that tells the participants. from is the
 // state that it must still be in; if it is not, somebody else has finished it.
 func (o *Outbox) finish(ctx context.Context, from State, r row) error {
-	if r.State.Final() {
-		r.Submission, r.Value = nil, nil // they stand on the chains now, or nowhere
-	}
 	if err := fault.Before(fault.Done); err != nil {
 		return err
 	}
@@ -38,6 +36,7 @@ func (o *Outbox) finish(ctx context.Context, from State, r row) error {
 	if err != nil {
 		return err
 	}
+	o.live.drop(r.ID)
 	o.cfg.Logger.Info("step", "id", r.ID, "step", r.Step, "state", r.State, "flow", r.Flow)
 	o.cfg.Events.Wake()
 	o.wake(r.ID)
@@ -47,17 +46,24 @@ func (o *Outbox) finish(ctx context.Context, from State, r row) error {
 	return nil
 }
 
+const (
+	updateIntent = "UPDATE outbox SET flow = ?, state = ?, next_at = ?, error = ?, verdict = ?, reasons = ?, tx = ?, token = ?, issued = ?, " +
+		"expires = ?, receipt = ?, business_tx = ?, submitted_at = ?, decided_at = ?, stored_at = ? WHERE id = ? AND state = ?"
+	deleteSealed = "DELETE FROM outbox_sealed WHERE seq = (SELECT seq FROM outbox WHERE id = ?)"
+)
+
 // update writes what a decision or a put changes, if the row is still in from.
+// What a final intent carried stands on the chains now, or nowhere.
 func (o *Outbox) update(ctx context.Context, tx bun.Tx, from State, r row) (bool, error) {
-	res, err := tx.NewUpdate().Model(&r).
-		Column("flow", "state", "next_at", "error", "verdict", "reasons", "tx", "token", "issued", "expires",
-			"receipt", "business_tx", "decided_at", "stored_at", "submission", "value").
-		Where("id = ?", r.ID).Where("state = ?", from).Exec(ctx)
+	n, err := store.Exec(ctx, tx, updateIntent, r.Flow, string(r.State), r.NextAt, r.Error, string(r.Verdict), r.Reasons, r.Tx, r.Token, r.Issued,
+		r.Expires, r.Receipt, r.BusinessTx, r.SubmittedAt, r.DecidedAt, r.StoredAt, r.ID, string(from))
+	if err == nil && n == 1 && r.State.Final() {
+		_, err = store.Exec(ctx, tx, deleteSealed, r.ID)
+	}
 	if err != nil {
 		return false, fmt.Errorf("writing intent: %w", err)
 	}
-	n, err := res.RowsAffected()
-	return n == 1, err
+	return n == 1, nil
 }
 
 func (o *Outbox) tell(ctx context.Context, tx bun.Tx, r row) error {

@@ -12,6 +12,7 @@ import (
 	"signalbox.dev/signalbox/internal/platform/dossier"
 	"signalbox.dev/signalbox/internal/platform/event"
 	"signalbox.dev/signalbox/internal/platform/sealing"
+	"signalbox.dev/signalbox/internal/store"
 )
 
 // Intent is a step that a module wants to take.
@@ -24,9 +25,9 @@ type Intent struct {
 	Detail  string             // for the module's handler; no personal data, no content
 }
 
-// Prepared is a sealed intent. It holds nothing plain.
+// Prepared is a sealed intent. It holds nothing plain. It is done once.
 type Prepared struct {
-	row row
+	row *row
 }
 
 // ID is the submission's.
@@ -54,7 +55,7 @@ func (o *Outbox) Prepare(ctx context.Context, in Intent) (Prepared, error) {
 		return Prepared{}, fmt.Errorf("encoding submission: %w", err)
 	}
 	h := sealed.Header
-	r := row{
+	r := &row{
 		ID: h.ID.String(), Step: h.Step, Actor: h.Actor, Detail: in.Detail, State: Pending,
 		Submission: submission, Value: sealed.Value, Commitment: h.Commitment.String(),
 	}
@@ -81,7 +82,7 @@ func (o *Outbox) Do(ctx context.Context, p Prepared, fn func(context.Context, bu
 				return err
 			}
 		}
-		return o.Intend(ctx, tx, p)
+		return o.intend(ctx, tx, p.row)
 	})
 	if err == nil {
 		err = fault.After(fault.Intent)
@@ -89,28 +90,57 @@ func (o *Outbox) Do(ctx context.Context, p Prepared, fn func(context.Context, bu
 	if err != nil {
 		return flow.ID{}, err
 	}
-	o.Nudge()
+	o.cfg.Events.Wake()
+	o.hand(o.fresh, *p.row)
 	return p.ID(), nil
 }
 
-// Intend stores the intent in the caller's transaction; Nudge comes after its
-// commit. Do does both.
-func (o *Outbox) Intend(ctx context.Context, tx bun.Tx, p Prepared) error {
-	r := p.row
+// hand gives what was just written to a pump, without its being read again. One
+// that finds no room is due by itself, in a while.
+func (o *Outbox) hand(to chan string, r row) {
+	o.live.keep(r)
+	select {
+	case to <- r.ID:
+	default:
+	}
+}
+
+// intend stores the intent in the caller's transaction. It is planned for its
+// second push: the first is made at once, unless there is no room in memory.
+func (o *Outbox) intend(ctx context.Context, tx bun.Tx, r *row) error {
 	if err := o.room(ctx, tx); err != nil {
 		return err
 	}
-	if err := place(ctx, tx, &r); err != nil {
+	if err := place(ctx, tx, r); err != nil {
 		return err
 	}
+	r.Attempts, r.Accepted = 1, 1
 	r.CreatedAt = o.now().UnixMilli()
 	r.NextAt = r.CreatedAt
-	if _, err := tx.NewInsert().Model(&r).Returning("NULL").Exec(ctx); err != nil {
+	if !o.live.full() {
+		r.NextAt += o.cfg.Pace.Resend.Milliseconds()
+	}
+	if err := insert(ctx, tx, r); err != nil {
 		return fmt.Errorf("writing intent: %w", err)
 	}
 	return o.cfg.Events.Append(ctx, tx, event.Event{
 		At: o.now(), Kind: event.Submitted, Flow: r.Flow, Ref: r.Ref, Step: r.Step, Party: r.Actor,
 	})
+}
+
+const (
+	insertIntent = "INSERT INTO outbox (id, ref, flow, step, actor, detail, state, commitment, record, attempts, accepted, next_at, created_at) " +
+		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	insertSealed = "INSERT INTO outbox_sealed VALUES (last_insert_rowid(), ?, ?)"
+)
+
+func insert(ctx context.Context, tx bun.Tx, r *row) error {
+	_, err := store.Exec(ctx, tx, insertIntent, r.ID, r.Ref, r.Flow, string(r.Step), r.Actor, r.Detail, string(r.State),
+		r.Commitment, r.Record, r.Attempts, r.Accepted, r.NextAt, r.CreatedAt)
+	if err == nil {
+		_, err = store.Exec(ctx, tx, insertSealed, r.Submission, r.Value)
+	}
+	return err
 }
 
 // room is where back-pressure begins: while the fusion node, the authority or the
@@ -131,7 +161,7 @@ func (o *Outbox) room(ctx context.Context, db bun.IDB) error {
 
 func backlog(ctx context.Context, db bun.IDB) (int, error) {
 	var waiting int
-	if err := db.NewSelect().Table("outbox_backlog").Column("waiting").Scan(ctx, &waiting); err != nil {
+	if err := store.Get(ctx, db, "SELECT waiting FROM outbox_backlog WHERE id = ?", []any{1}, &waiting); err != nil {
 		return 0, fmt.Errorf("reading the backlog: %w", err)
 	}
 	return waiting, nil
@@ -140,15 +170,20 @@ func backlog(ctx context.Context, db bun.IDB) (int, error) {
 // Backlog is how many intents wait for a decision or for the business chain.
 func (o *Outbox) Backlog(ctx context.Context) (int, error) { return backlog(ctx, o.cfg.Store.DB()) }
 
+const (
+	busyFlow  = "SELECT count(*) FROM outbox WHERE ref = ? AND ref <> '' AND state IN ('pending', 'held', 'granted')"
+	busyActor = "SELECT count(*) FROM outbox WHERE ref = '' AND actor = ? AND state IN ('pending', 'held', 'granted')"
+)
+
 // place finds the intent's flow and makes sure that the step may come now.
 func place(ctx context.Context, tx bun.Tx, r *row) error {
-	open := tx.NewSelect().Model((*row)(nil)).Where("state IN (?, ?, ?)", Pending, Held, Granted)
+	open, whose := busyFlow, r.Ref
 	switch r.Step {
 	case flow.Register:
 		r.Ref = r.ID
 		return nil
 	case flow.Enrol:
-		open = open.Where("ref = ''").Where("actor = ?", r.Actor)
+		open, whose = busyActor, r.Actor
 	default:
 		id, err := flow.ParseHash(r.Flow)
 		if err != nil {
@@ -161,21 +196,14 @@ func place(ctx context.Context, tx bun.Tx, r *row) error {
 		if _, err := flow.Next(f.State, r.Step, true); err != nil {
 			return err
 		}
-		r.Ref = f.Ref
-		open = open.Where("ref = ?", f.Ref)
+		r.Ref, whose = f.Ref, f.Ref
 	}
-	busy, err := open.Exists(ctx)
-	if err != nil {
+	var busy int
+	if err := store.Get(ctx, tx, open, []any{whose}, &busy); err != nil {
 		return fmt.Errorf("reading intents: %w", err)
 	}
-	if busy {
+	if busy > 0 {
 		return ErrInFlight
 	}
 	return nil
-}
-
-// Nudge makes the outbox look for what is due.
-func (o *Outbox) Nudge() {
-	o.cfg.Events.Wake()
-	o.pushes.give()
 }

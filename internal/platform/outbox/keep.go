@@ -15,19 +15,24 @@ import (
 
 func (o *Outbox) keeper() pump {
 	return pump{
-		workers: o.cfg.Pace.Workers, poll: o.cfg.Pace.Poll, nudge: o.puts,
-		due: func(ctx context.Context, limit int) ([]string, error) {
-			return o.due(ctx, limit, Granted)
+		workers: o.cfg.Pace.Workers, poll: o.cfg.Pace.Poll, nudge: o.puts, offered: o.granted,
+		due: func(ctx context.Context, limit int) ([]string, error) { return o.due(ctx, selectStore, limit) },
+		work: func(ctx context.Context, id string, offered bool) {
+			r, ok := o.live.find(id)
+			var err error
+			if !ok || !offered {
+				r, err = find(ctx, o.cfg.Store.DB(), id)
+			}
+			o.keep(ctx, id, r, err)
 		},
-		work:   o.keep,
 		failed: func(err error) { o.cfg.Logger.Error("looking for what to store", "err", err) },
 	}
 }
 
 // keep is the fifth write: the record, with the receipt that permits it, on the
-// business chain (R1.5, R2.7, R4.1, R4.6); and the sixth.
-func (o *Outbox) keep(ctx context.Context, id string) {
-	r, err := find(ctx, o.cfg.Store.DB(), id)
+// business chain (R1.5, R2.7, R4.1, R4.6); and the sixth. r is the intent as it
+// was found, if there was no error.
+func (o *Outbox) keep(ctx context.Context, id string, r row, err error) {
 	if err == nil && r.State != Granted {
 		return // finished in the meantime
 	}

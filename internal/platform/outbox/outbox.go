@@ -114,6 +114,10 @@ type Outbox struct {
 	puts    nudge
 	anchors nudge
 
+	live    *live
+	fresh   chan string // intended, to be pushed for the first time
+	granted chan string // decided, to be stored
+
 	mu      sync.Mutex // guards waiting
 	waiting map[string][]chan struct{}
 }
@@ -133,6 +137,7 @@ func New(cfg Config) (*Outbox, error) {
 	return &Outbox{
 		cfg: cfg, handlers: map[flow.Step]Handler{},
 		pushes: newNudge(), puts: newNudge(), anchors: newNudge(),
+		live: newLive(), fresh: make(chan string, maxLive), granted: make(chan string, maxLive),
 		waiting: map[string][]chan struct{}{},
 	}, nil
 }

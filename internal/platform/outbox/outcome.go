@@ -10,6 +10,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/store"
 )
 
 // Wait blocks until the intent is final or held, and gives its outcome. When ctx
@@ -33,18 +34,19 @@ func (o *Outbox) Wait(ctx context.Context, id flow.ID) (Outcome, error) {
 
 // Outcome gives what is known of an intent now, or ErrNotFound.
 func (o *Outbox) Outcome(ctx context.Context, id flow.ID) (Outcome, error) {
-	return o.one(ctx, "id = ?", id.String())
+	return o.one(ctx, "SELECT "+brief+", receipt FROM outbox WHERE id = ?", id.String())
 }
 
 // Decided gives the outcome that a decision's transaction hash belongs to, or
 // ErrNotFound.
 func (o *Outbox) Decided(ctx context.Context, tx flow.Hash) (Outcome, error) {
-	return o.one(ctx, "tx = ? AND tx <> ''", tx.String()) // the second half lets the partial index serve
+	// The second half lets the partial index serve.
+	return o.one(ctx, "SELECT "+brief+", receipt FROM outbox WHERE tx = ? AND tx <> ''", tx.String())
 }
 
-func (o *Outbox) one(ctx context.Context, where, arg string) (Outcome, error) {
+func (o *Outbox) one(ctx context.Context, text, arg string) (Outcome, error) {
 	var r row
-	err := o.cfg.Store.DB().NewSelect().Model(&r).ColumnExpr(brief).Column("receipt").Where(where, arg).Limit(1).Scan(ctx)
+	err := store.Get(ctx, o.cfg.Store.DB(), text, []any{arg}, append(r.brief(), &r.Receipt)...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Outcome{}, ErrNotFound
 	}
@@ -58,6 +60,19 @@ func (o *Outbox) one(ctx context.Context, where, arg string) (Outcome, error) {
 // in which they were intended, without receipts. It reads from db, so that the
 // caller can read more of the same moment.
 func OfFlows(ctx context.Context, db bun.IDB, refs ...string) ([]Outcome, error) {
+	var out []Outcome
+	if len(refs) == 1 { // as people look at one flow, again and again
+		var r row
+		err := store.Query(ctx, db, "SELECT "+brief+" FROM outbox WHERE ref = ? ORDER BY seq", []any{refs[0]}, func(scan func(...any) error) error {
+			err := scan(r.brief()...)
+			out = append(out, r.outcome())
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("reading intents: %w", err)
+		}
+		return out, nil
+	}
 	if len(refs) == 0 {
 		return nil, nil
 	}
@@ -66,9 +81,8 @@ func OfFlows(ctx context.Context, db bun.IDB, refs ...string) ([]Outcome, error)
 	if err != nil {
 		return nil, fmt.Errorf("reading intents: %w", err)
 	}
-	out := make([]Outcome, len(rows))
-	for i, r := range rows {
-		out[i] = r.outcome()
+	for _, r := range rows {
+		out = append(out, r.outcome())
 	}
 	return out, nil
 }

@@ -13,8 +13,9 @@ type pump struct {
 	workers int
 	poll    time.Duration
 	nudge   nudge
+	offered chan string                                            // ids to work on that are not due yet
 	due     func(ctx context.Context, limit int) ([]string, error) // ids, longest due first
-	work    func(ctx context.Context, id string)
+	work    func(ctx context.Context, id string, offered bool)
 	failed  func(error) // told when due fails
 }
 
@@ -24,52 +25,60 @@ func (p pump) run(ctx context.Context) error {
 	defer wg.Wait()
 	busy := map[string]bool{}
 	done := make(chan string, p.workers)
+	start := func(id string, offered bool) {
+		if busy[id] {
+			return
+		}
+		busy[id] = true
+		wg.Go(func() {
+			p.work(ctx, id, offered)
+			done <- id
+		})
+	}
 	tick := time.NewTicker(p.poll)
 	defer tick.Stop()
-	for {
-		more := false // whether due rows had to wait for a worker
-		// Rows at work are still due, so they take room in the answer.
-		ids, err := p.due(ctx, p.workers+len(busy))
-		if err != nil && ctx.Err() == nil {
-			p.failed(err)
+	for look, more := true, false; ; {
+		if look {
+			look, more = false, p.begin(ctx, busy, start)
 		}
-		for _, id := range ids {
-			if busy[id] {
-				continue
-			}
-			if len(busy) == p.workers {
-				more = true
-				break
-			}
-			busy[id] = true
-			wg.Go(func() {
-				p.work(ctx, id)
-				done <- id
-			})
+		offered := p.offered
+		if len(busy) >= p.workers {
+			offered = nil // they wait for a worker
 		}
-		if err := p.wait(ctx, busy, done, tick.C, more); err != nil {
-			return err
-		}
-	}
-}
-
-// wait returns when it is worth looking again.
-func (p pump) wait(ctx context.Context, busy map[string]bool, done <-chan string, tick <-chan time.Time, more bool) error {
-	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case id := <-done:
 			delete(busy, id)
-			if more {
-				return nil
-			}
+			look = more
+		case id := <-offered:
+			start(id, true)
 		case <-p.nudge:
-			return nil
-		case <-tick:
-			return nil
+			look = true
+		case <-tick.C:
+			look = true
 		}
 	}
+}
+
+// begin starts work on what is due, and says whether some had to wait for a
+// worker.
+func (p pump) begin(ctx context.Context, busy map[string]bool, start func(string, bool)) (more bool) {
+	// Rows at work are still due, so they take room in the answer.
+	ids, err := p.due(ctx, p.workers+len(busy))
+	if err != nil && ctx.Err() == nil {
+		p.failed(err)
+	}
+	for _, id := range ids {
+		if busy[id] {
+			continue
+		}
+		if len(busy) >= p.workers {
+			return true
+		}
+		start(id, false)
+	}
+	return false
 }
 
 // backoff is base doubled for every attempt after the first, at most longest,

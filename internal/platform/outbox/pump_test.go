@@ -44,7 +44,7 @@ func TestPump(t *testing.T) {
 			}
 			return ids, nil
 		},
-		work: func(_ context.Context, id string) {
+		work: func(_ context.Context, id string, _ bool) {
 			mu.Lock()
 			if busy[id] {
 				t.Errorf("row %s twice in hand", id)

@@ -41,7 +41,11 @@ func (o *Outbox) receive(ctx context.Context) error {
 // need not see again, which a decision that proves nothing is too: there, the
 // outcome stays unknown and the submission is pushed again.
 func (o *Outbox) take(ctx context.Context, d flow.Decision) error {
-	r, err := find(ctx, o.cfg.Store.DB(), d.ID.String())
+	r, ok := o.live.find(d.ID.String())
+	var err error
+	if !ok {
+		r, err = find(ctx, o.cfg.Store.DB(), d.ID.String())
+	}
 	if errors.Is(err, ErrNotFound) {
 		return o.strayed(ctx, d)
 	}
@@ -158,13 +162,19 @@ func (o *Outbox) decide(ctx context.Context, r row, leaf receipt.Leaf, d flow.De
 	if r.State != Granted {
 		return o.finish(ctx, from, r)
 	}
+	if !o.live.full() {
+		r.NextAt += o.cfg.Pace.Resend.Milliseconds() // it is stored at once
+	}
+	ours := false
 	if err := o.cfg.Store.Write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		_, err := o.update(ctx, tx, from, r)
+		ours, err = o.update(ctx, tx, from, r)
 		return err
 	}); err != nil {
 		return err
 	}
-	o.puts.give()
+	if ours {
+		o.hand(o.granted, r)
+	}
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/store"
 	"signalbox.dev/signalbox/ledger"
 )
 
@@ -50,8 +51,8 @@ type row struct {
 	Actor       string
 	Detail      string
 	State       State
-	Submission  []byte // encoded flow.Submission; NULL once final
-	Value       []byte // for the business chain; NULL once final
+	Submission  []byte `bun:"-"` // encoded flow.Submission; in outbox_sealed, until final
+	Value       []byte `bun:"-"` // for the business chain; likewise
 	Commitment  string
 	Record      string
 	Attempts    int // pushes, and later puts, that were tried
@@ -73,8 +74,16 @@ type row struct {
 	StoredAt    int64
 }
 
-// brief are the columns that an Outcome needs: no sealed bytes.
+// brief are the columns that an Outcome needs: nothing sealed, no receipt.
 const brief = "seq, id, ref, flow, step, actor, detail, state, attempts, error, verdict, reasons, tx, token, issued, expires, business_tx, anchored, created_at, submitted_at, decided_at, stored_at"
+
+// brief are the places for the columns of that name.
+func (r *row) brief() []any {
+	return []any{
+		&r.Seq, &r.ID, &r.Ref, &r.Flow, &r.Step, &r.Actor, &r.Detail, &r.State, &r.Attempts, &r.Error, &r.Verdict, &r.Reasons, &r.Tx, &r.Token,
+		&r.Issued, &r.Expires, &r.BusinessTx, &r.Anchored, &r.CreatedAt, &r.SubmittedAt, &r.DecidedAt, &r.StoredAt,
+	}
+}
 
 // Outcome is what is known of an intent.
 type Outcome struct {
@@ -148,9 +157,14 @@ func between(from, to int64) time.Duration {
 	return time.Duration(to-from) * time.Millisecond
 }
 
+const selectIntent = "SELECT " + brief + ", receipt, commitment, record, accepted, next_at, submission, value " +
+	"FROM outbox LEFT JOIN outbox_sealed USING (seq) WHERE id = ?"
+
+// find reads an intent with everything that it carries.
 func find(ctx context.Context, db bun.IDB, id string) (row, error) {
 	var r row
-	err := db.NewSelect().Model(&r).Where("id = ?", id).Scan(ctx)
+	into := append(r.brief(), &r.Receipt, &r.Commitment, &r.Record, &r.Accepted, &r.NextAt, &r.Submission, &r.Value)
+	err := store.Get(ctx, db, selectIntent, []any{id}, into...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return row{}, ErrNotFound
 	}
