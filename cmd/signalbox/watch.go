@@ -92,7 +92,7 @@ func (w *watch) anchored(ctx context.Context, open []*playing, c *chain.Chain) e
 		}
 	}
 	for {
-		missing, err := c.Unanchored(0, 1)
+		missing, err := c.Unanchored(0, time.Now().AddDate(100, 0, 0), 1)
 		if err != nil || len(missing) == 0 {
 			return err
 		}

@@ -71,15 +71,11 @@ func (a *Authority) remindRound(ctx context.Context) error {
 
 // remindOf sends the n-th reminder (from 0) of all that it is due for.
 func (a *Authority) remindOf(ctx context.Context, n int, at *reminded) error {
-	open, err := a.chain.Unanchored(at[n], remindPage)
+	due, err := a.chain.Unanchored(at[n], a.cfg.Clock().Add(-a.cfg.Remind<<n), remindPage)
 	if err != nil {
 		return err
 	}
-	due := a.cfg.Clock().Add(-a.cfg.Remind << n)
-	for _, d := range open {
-		if time.Unix(d.Leaf.Issued, 0).After(due) {
-			return nil // and so is everything behind it
-		}
+	for _, d := range due {
 		at[n] = d.Index + 1
 		if n+1 < reminders && d.Index < at[n+1] {
 			continue // it has had a later one
@@ -102,16 +98,12 @@ func (a *Authority) Unanchored(from int64, limit int) ([]chain.Unanchored, error
 	if _, err := a.notes.Load(noteReminded, &at); err != nil {
 		return nil, err
 	}
-	open, err := a.chain.Unanchored(from, limit)
+	late, err := a.chain.Unanchored(from, a.cfg.Clock().Add(-a.cfg.Remind), limit)
 	if err != nil {
 		return nil, err
 	}
-	late := a.cfg.Clock().Add(-a.cfg.Remind)
 	out := []chain.Unanchored{}
-	for _, d := range open {
-		if time.Unix(d.Leaf.Issued, 0).After(late) {
-			break
-		}
+	for _, d := range late {
 		u := chain.Unanchored{Decided: d}
 		for _, next := range at {
 			if d.Index < next {
