@@ -118,7 +118,7 @@ func (c Config) settings() *cfg.Config {
 	s.P2P.AddrBook = filepath.Join(c.Dir, "data", "addresses.json")
 
 	s.Consensus.WalPath = walFile(c.Dir)
-	s.Consensus.TimeoutCommit = 20 * time.Millisecond
+	s.Consensus.TimeoutCommit = 0 // a block sets what comes after it, see pace
 	s.Consensus.SkipTimeoutCommit = false
 	s.Consensus.CreateEmptyBlocks = false
 	// The block's own time is in clock.go, where a clock that was set back is

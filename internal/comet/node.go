@@ -136,7 +136,10 @@ func (n *Node) assemble(ctx context.Context, key *privval.FilePV) (err error) {
 	if err != nil {
 		return err
 	}
-	n.inner, err = node.NewNodeWithContext(ctx, n.cfg.settings(), key, name,
+	settings := n.cfg.settings()
+	// Consensus reads it where it calls the application, after each block.
+	n.app.rest = &settings.Consensus.TimeoutCommit
+	n.inner, err = node.NewNodeWithContext(ctx, settings, key, name,
 		proxy.NewConnSyncLocalClientCreator(n.app), n.genesis(key), n.openDB,
 		node.DefaultMetricsProvider(cfg.DefaultInstrumentationConfig()),
 		logger{to: n.cfg.Logger, stopping: &n.stopping, failed: n.fail})
