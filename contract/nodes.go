@@ -49,8 +49,11 @@ func (n NodeSeat) Validate() error {
 }
 
 // address is how blocks name the validator of a vote's key.
-func (n NodeSeat) address() []byte {
-	sum := flow.SumHash(n.Vote)
+func (n NodeSeat) address() []byte { return VoteAddress(n.Vote) }
+
+// VoteAddress is how blocks name the validator that votes with a key.
+func VoteAddress(vote []byte) []byte {
+	sum := flow.SumHash(vote)
 	return sum[:committee.AddressSize]
 }
 

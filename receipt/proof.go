@@ -57,8 +57,7 @@ func New(leaf []byte, index int64, inclusion tlog.RecordProof, checkpoint []byte
 // SignCheckpoint gives the signed checkpoint of a log of the given size and
 // root: origin, size, root, then a line for each signer.
 func SignCheckpoint(origin string, size int64, root tlog.Hash, signers ...note.Signer) ([]byte, error) {
-	text := fmt.Sprintf("%s\n%d\n%s\n", origin, size, root)
-	b, err := note.Sign(&note.Note{Text: text}, signers...)
+	b, err := note.Sign(&note.Note{Text: string(CheckpointText(origin, size, root))}, signers...)
 	if err != nil {
 		return nil, fmt.Errorf("signing checkpoint of size %d: %w", size, err)
 	}

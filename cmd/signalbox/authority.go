@@ -27,6 +27,7 @@ type authorityCommand struct {
 	Identity identityCommand     `cmd:"" help:"Admit, verify, suspend, revoke and restore participants."`
 	Node     nodesCommand        `cmd:"" help:"Nodes of the supervision chain: list, admit, weigh, remove."`
 	Seats    committeeCommand    `cmd:"" name:"committee" help:"Who validates the supervision chain: how many sit, and how seats rotate."`
+	Keys     keysCommand         `cmd:"" help:"The keys that the log is signed with: show, hand over to new ones."`
 	List     listCommand         `cmd:"" help:"Restricted lists: show, import, export, lift, appeals, define."`
 	Standing standingCommand     `cmd:"" help:"An institution's standing: allow, deny or neither."`
 	Grant    grantCommand        `cmd:"" help:"Batch grants: issue, renew, revoke, list."`

@@ -34,6 +34,11 @@ type application struct {
 	handed func()
 	// mayHandOver is asked before an order hands the log's keys over; nil for yes.
 	mayHandOver func(receipt.Handover) error
+	// member signs the log with this node's votes; nil for a node that doesn't.
+	member *member
+	// lines takes what members have signed to the checkpoint of a size; nil: nobody keeps it.
+	lines    func(size int64, lines [][]byte) error
+	gathered gathered // used by consensus alone
 	// watch sees what is about to be decided, and the state of that moment; nil for nobody.
 	watch func(contract.State, contract.Request) error
 	// erased is called with a transaction whose payload was erased, after the block of the order is durable.

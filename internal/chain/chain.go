@@ -116,11 +116,15 @@ func Open(cfg Config) (*Chain, error) {
 	app.signed, app.settled, app.resolved = c.checkpoints.sign, c.settled, c.announce
 	app.erased, app.handed = c.state, c.handed
 	if len(cfg.Signers) > 0 {
-		app.mayHandOver = c.checkpoints.mayHandOver
+		app.mayHandOver, app.lines = c.checkpoints.mayHandOver, c.signedByMembers
+	}
+	if app.member, err = newMember(cfg); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("opening the supervision chain: %w", err)
 	}
 	c.node, err = comet.New(comet.Config{
 		Dir: nodeDir(cfg.Dir), ChainID: c.id, Genesis: state, GenesisTime: cfg.Begun,
-		Validators: seats, Network: c.network(cfg.Network),
+		Validators: seats, Network: c.network(cfg.Network), Extensions: cfg.Genesis.MemberSignatures,
 		Retain: c.retain,
 		App:    app, Logger: cfg.Logger, Now: cfg.Clock, MaxTxBytes: MaxTx,
 	})

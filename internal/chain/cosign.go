@@ -58,6 +58,16 @@ func (c *Chain) Tile(t tlog.Tile) ([]byte, error) {
 // Cosigned keeps a witness's line with the checkpoint of that size. The line was
 // verified; a second one of the same key changes nothing.
 func (c *Chain) Cosigned(size int64, line []byte) error {
+	return c.keepLines(size, cosignedKey(size), [][]byte{line})
+}
+
+// signedByMembers keeps lines of members of the committee, likewise.
+func (c *Chain) signedByMembers(size int64, lines [][]byte) error {
+	return c.keepLines(size, memberedKey(size), lines)
+}
+
+// keepLines adds lines to a checkpoint, and notes how many it has under the key.
+func (c *Chain) keepLines(size int64, key string, add [][]byte) error {
 	c.cosigning.Lock()
 	defer c.cosigning.Unlock()
 	signed, err := c.get(checkpointKey(size))
@@ -69,22 +79,30 @@ func (c *Chain) Cosigned(size int64, line []byte) error {
 		return fmt.Errorf("keeping a cosignature: no checkpoint of size %d", size)
 	}
 	_, lines, _ := bytes.Cut(signed, []byte("\n\n"))
-	if bytes.Count(line, []byte("\n")) != 1 || !bytes.HasPrefix(line, []byte("— ")) || !bytes.HasSuffix(line, []byte("\n")) {
-		return errors.New("keeping a cosignature: it is not one line")
+	have, before := map[string]bool{}, len(signed)
+	for line := range bytes.Lines(lines) {
+		have[keyOf(line)] = true
 	}
-	if keyOf(line) == "" || bytes.Count(lines, []byte("\n")) >= maxCosigned {
-		return fmt.Errorf("keeping a cosignature: malformed, or the checkpoint has %d lines already", maxCosigned)
-	}
-	count := byte(1)
-	for have := range bytes.Lines(lines) {
-		if keyOf(have) == keyOf(line) {
-			return nil
+	count := bytes.Count(lines, []byte("\n"))
+	for _, line := range add {
+		if bytes.Count(line, []byte("\n")) != 1 || !bytes.HasPrefix(line, []byte("— ")) || !bytes.HasSuffix(line, []byte("\n")) {
+			return errors.New("keeping a cosignature: it is not one line")
 		}
-		count++
+		if keyOf(line) == "" || count >= maxCosigned {
+			return fmt.Errorf("keeping a cosignature: malformed, or the checkpoint has %d lines already", maxCosigned)
+		}
+		if have[keyOf(line)] {
+			continue
+		}
+		have[keyOf(line)] = true
+		signed, count = append(signed, line...), count+1
+	}
+	if len(signed) == before {
+		return nil
 	}
 	b := c.db.NewBatch()
 	defer b.Close()
-	if err := errors.Join(b.Set([]byte(checkpointKey(size)), append(signed, line...)), b.Set([]byte(cosignedKey(size)), []byte{count}), b.Write()); err != nil {
+	if err := errors.Join(b.Set([]byte(checkpointKey(size)), signed), b.Set([]byte(key), []byte{byte(count)}), b.Write()); err != nil {
 		return fmt.Errorf("keeping a cosignature: %w", err)
 	}
 	return nil
@@ -101,31 +119,39 @@ func keyOf(line []byte) string {
 }
 
 // best gives the checkpoint that a receipt of the leaf is made under: of the first
-// few that witnesses have cosigned, the one with most lines; without any, the
-// first that covers the leaf.
+// few that witnesses have cosigned, the one with most lines; without any, of the
+// first few that members of the committee have signed; or else the first that covers
+// the leaf.
 func (c checkpoints) best(index int64) ([]byte, int64, error) {
-	it, err := c.db.Iterator([]byte(cosignedKey(index+1)), []byte(prefixEnd(cosignedPrefix)))
+	for _, prefix := range []string{cosignedPrefix, memberedPrefix} {
+		size, err := c.most(prefix, index)
+		if err != nil {
+			return nil, 0, err
+		}
+		if size == 0 {
+			continue
+		}
+		if signed, err := c.db.Get([]byte(checkpointKey(size))); err == nil && signed != nil {
+			return signed, size, nil
+		}
+	}
+	return c.covering(index)
+}
+
+// most looks among the first few checkpoints beyond a leaf that are noted under a
+// prefix; 0 where there is none.
+func (c checkpoints) most(prefix string, index int64) (size int64, err error) {
+	it, err := c.db.Iterator([]byte(prefix+ordinal(index+1)), []byte(prefixEnd(prefix)))
 	if err != nil {
-		return nil, 0, fmt.Errorf("looking for a cosigned checkpoint: %w", err)
+		return 0, fmt.Errorf("looking for a cosigned checkpoint: %w", err)
 	}
 	defer it.Close()
-	var size int64
 	var most byte
 	for n := 0; it.Valid() && n < lookAhead; n++ {
 		if v := it.Value(); len(v) == 1 && v[0] > most {
-			most, size = v[0], ordinalOf(it.Key()[len(cosignedPrefix):])
+			most, size = v[0], ordinalOf(it.Key()[len(prefix):])
 		}
 		it.Next()
 	}
-	if err := it.Error(); err != nil {
-		return nil, 0, err
-	}
-	if size == 0 {
-		return c.covering(index)
-	}
-	signed, err := c.db.Get([]byte(checkpointKey(size)))
-	if err != nil || signed == nil {
-		return c.covering(index)
-	}
-	return signed, size, nil
+	return size, it.Error()
 }

@@ -40,3 +40,8 @@ func StepBack(kv comet.KV, by int64) error {
 	}
 	return kv.SetSync([]byte(metaName), raw)
 }
+
+// CheckExtension judges what a member's vote carries, as consensus does.
+func (c *Chain) CheckExtension(address, data []byte) error {
+	return c.app.CheckExtension(comet.Extension{Address: address, Data: data})
+}

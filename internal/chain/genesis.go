@@ -17,6 +17,10 @@ type Genesis struct {
 	Authority    []byte           `json:"authority"`    // DER SubjectPublicKeyInfo of the authority's signing key
 	CA           []byte           `json:"ca"`           // DER certificate of the authority's CA
 	Certificates [][]byte         `json:"certificates"` // DER, one for every identity of Contract, in its order
+
+	// MemberSignatures has the nodes of the committee sign the log with their votes. It
+	// is for chains whose genesis names nodes, and can't be changed afterwards.
+	MemberSignatures bool `json:"member_signatures,omitempty"`
 }
 
 // Validate checks what can be checked without a clock, and that every identity
@@ -31,6 +35,9 @@ func (g Genesis) Validate(begun time.Time) error {
 	}
 	if len(g.Certificates) != len(g.Contract.Identities) {
 		return fmt.Errorf("genesis: %d certificates for %d identities", len(g.Certificates), len(g.Contract.Identities))
+	}
+	if g.MemberSignatures && len(g.Contract.Nodes) == 0 {
+		return errors.New("genesis: member_signatures: no nodes are named")
 	}
 	for i, id := range g.Contract.Identities {
 		if err := certifies(g.CA, g.Certificates[i], id, begun); err != nil {

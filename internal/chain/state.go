@@ -32,6 +32,7 @@ import (
 //	n/<part>/...             what a part that runs on this node notes for itself; local
 //	c/<size>                 signed checkpoint of that size, with its cosignatures; local
 //	w/<size>                 how many lines it has; only of those that witnesses cosigned; local
+//	v/<size>                 how many lines it has; only of those that members of the committee signed; local
 //	m                        meta: height, application hash, log size
 const (
 	statePrefix    = "s/"
@@ -39,6 +40,7 @@ const (
 	hashPrefix     = "h/"
 	cpPrefix       = "c/"
 	cosignedPrefix = "w/"
+	memberedPrefix = "v/"
 	openPrefix     = "l/open/"
 	resolvedPrefix = "l/resolved/"
 	archivedName   = "s/archived"
@@ -58,6 +60,7 @@ func genesisKey() string              { return "s/genesis" }
 func hashKey(index int64) string      { return hashPrefix + ordinal(index) }
 func checkpointKey(size int64) string { return cpPrefix + ordinal(size) }
 func cosignedKey(size int64) string   { return cosignedPrefix + ordinal(size) }
+func memberedKey(size int64) string   { return memberedPrefix + ordinal(size) }
 func openKey(index int64) string      { return openPrefix + ordinal(index) }
 func resolvedKey(index int64) string  { return resolvedPrefix + ordinal(index) }
 func statementKey(h flow.Hash) string { return "e/" + h.String() }

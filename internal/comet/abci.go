@@ -19,6 +19,8 @@ type abciApp struct {
 	admit func(id string) error // nil: nobody
 	keep  func() int64          // the height below which blocks may go, 0 for none; nil: 0
 	rest  *time.Duration        // CometBFT's pause after a commit, which it reads after each; nil: not to be set
+	// carried gives what the votes of a final block carried; nil: nothing.
+	carried func(height int64) []Extension
 
 	mu   sync.Mutex
 	last time.Time // guarded by mu; time of the last block with transactions
@@ -105,6 +107,11 @@ func (a *abciApp) acceptable(at time.Time) bool {
 }
 
 func (a *abciApp) FinalizeBlock(_ context.Context, r *abci.RequestFinalizeBlock) (*abci.ResponseFinalizeBlock, error) {
+	if x, ok := a.app.(Extender); ok && a.carried != nil {
+		if all := a.carried(r.Height); len(all) > 0 {
+			x.Extended(all)
+		}
+	}
 	done, err := execute(a.app, r.Height, r.Txs, votes(r.DecidedLastCommit))
 	if err != nil {
 		return nil, a.failed(fmt.Sprintf("block %d", r.Height), err)

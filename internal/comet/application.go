@@ -34,6 +34,30 @@ type Application interface {
 	Commit() error
 }
 
+// Extender is an Application whose validators put something of their own into their
+// votes, which CometBFT calls vote extensions (Config.Extensions). It is no part of
+// blocks and has no effect on state: each node sees the votes of more than two
+// thirds, and which ones differs from node to node.
+type Extender interface {
+	Application
+	// Extend gives what this node's vote on the next block carries, about committed
+	// state; nil for nothing.
+	Extend() []byte
+	// CheckExtension judges what another validator's vote carries, by committed
+	// state; it is not asked about nothing. An error costs that validator its vote on
+	// the block, so it must be the same on every node.
+	CheckExtension(e Extension) error
+	// Extended is told what the votes of a final block carried, before Finalize of
+	// that block. What it was not told of, because the process ended, doesn't come again.
+	Extended(all []Extension)
+}
+
+// Extension is what a validator's vote carries.
+type Extension struct {
+	Address []byte // of the validator, 20 bytes
+	Data    []byte
+}
+
 // Position is how far an application has come.
 type Position struct {
 	Height  int64 // the block's number, from 1; 0 is before the first

@@ -29,6 +29,9 @@ type Config struct {
 	// new, where it must be the same on every node.
 	Validators []Validator
 	Network    *Network // nil: this node has no peers
+	// Extensions has votes carry what App, then an Extender, gives to them. Fixed when
+	// Dir is new, and the same on every node.
+	Extensions bool
 
 	Logger *slog.Logger     // nil discards; CometBFT's warnings and errors go here, without payloads
 	Now    func() time.Time // the proposer's clock; nil is time.Now
@@ -61,6 +64,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("comet config: ChainID: want 1 to %d characters", types.MaxChainIDLen)
 	case c.App == nil:
 		return errors.New("comet config: App is missing")
+	case c.Extensions && !extends(c.App):
+		return errors.New("comet config: Extensions: App is no Extender")
 	case len(c.Genesis) > 0 && !json.Valid(c.Genesis):
 		return errors.New("comet config: Genesis is not JSON")
 	case c.MaxTxBytes < 0 || c.MaxPending < 0:
@@ -71,6 +76,11 @@ func (c Config) Validate() error {
 		return fmt.Errorf("comet config: a transaction of MaxTxBytes (%d) does not fit into a block of MaxBlockBytes (%d)", c.MaxTxBytes, c.MaxBlockBytes)
 	}
 	return errors.Join(c.Network.validate(), validateValidators(c.Validators))
+}
+
+func extends(a Application) bool {
+	_, ok := a.(Extender)
+	return ok
 }
 
 func (c Config) withDefaults() Config {

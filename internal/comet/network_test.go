@@ -34,6 +34,9 @@ type council struct {
 	members []*member
 	seats   int // how many of them validate from the beginning
 
+	marks  []string  // what their votes carry; none: nothing
+	marked []*marked // of each member that was started with a mark
+
 	mu     sync.Mutex
 	barred map[string]bool // guarded by mu; ids that nobody connects to
 }
@@ -42,6 +45,13 @@ type council struct {
 func convene(t testing.TB, n, seats int) *council {
 	t.Helper()
 	c := &council{seats: seats, barred: map[string]bool{}}
+	c.begin(t, n)
+	return c
+}
+
+// begin makes n nodes and starts them.
+func (c *council) begin(t testing.TB, n int) {
+	t.Helper()
 	for range n {
 		m := &member{dir: t.TempDir(), addr: freeAddr(t)}
 		var err error
@@ -53,7 +63,6 @@ func convene(t testing.TB, n, seats int) *council {
 	for _, m := range c.members {
 		c.start(t, m)
 	}
-	return c
 }
 
 // freeAddr is an address on loopback to listen at later. It is none that
@@ -85,6 +94,11 @@ func (c *council) start(t testing.TB, m *member) {
 		cfg.Validators = validators
 		cfg.GenesisTime = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 		cfg.Network = &Network{Listen: m.addr, Peers: peers, Admit: c.admit}
+		if i := slices.Index(c.members, m); i < len(c.marks) {
+			app := &marked{register: cfg.App.(*register), own: c.marks[i], liar: "a lie", told: map[string]int{}}
+			c.marked = append(c.marked, app)
+			cfg.App, cfg.Extensions = app, true
+		}
 	})
 }
 

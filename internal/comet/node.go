@@ -65,7 +65,7 @@ func New(c Config) (*Node, error) {
 		stopped: make(chan struct{}),
 		failed:  make(chan struct{}),
 	}
-	n.app.keep = n.retain
+	n.app.keep, n.app.carried = n.retain, n.carried
 	return n, nil
 }
 
@@ -163,6 +163,9 @@ func (n *Node) genesis(key *privval.FilePV) node.GenesisDocProvider {
 		params := types.DefaultConsensusParams()
 		params.Block.MaxBytes = n.cfg.MaxBlockBytes
 		params.Evidence.MaxAgeNumBlocks, params.Evidence.MaxAgeDuration = evidenceBlocks, evidenceTime
+		if n.cfg.Extensions {
+			params.ABCI.VoteExtensionsEnableHeight = 1
+		}
 		params.Evidence.MaxBytes = min(params.Evidence.MaxBytes, n.cfg.MaxBlockBytes)
 		return &types.GenesisDoc{
 			ChainID:         n.cfg.ChainID,

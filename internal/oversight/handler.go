@@ -49,6 +49,8 @@ func NewHandler(cfg Config) (http.Handler, error) {
 		{"GET /v1/identities", "listing identities", h.identities},
 		{"GET /v1/committee", "reading the committee", h.committee},
 		{"GET /v1/nodes", "listing nodes", h.nodes},
+		{"GET /v1/keys", "reading the log's keys", h.logKeys},
+		{"POST /v1/keys/proposals", "drawing log keys", h.proposeKeys},
 		{"POST /v1/certificates", "reading a certificate", h.certified},
 		{"GET /v1/lists", "listing lists", h.lists},
 		{"GET /v1/lists/{list}", "listing entries", h.entries},

@@ -47,6 +47,7 @@ type Config struct {
 	Chain     Chain
 	Authority Authority
 	CA        []byte           // DER certificate of the authority's CA
+	Keys      LogKeys          // nil: the log's keys are elsewhere
 	Node      string           // identity of the chain's own node, one of several; empty: alone
 	Clock     func() time.Time // nil: time.Now
 	Logger    *slog.Logger     // nil: discard

@@ -49,7 +49,7 @@ type System struct {
 	Authority *authorityrole.Authority
 	Chain     *chain.Chain
 	Ledger    *embedded.Ledger
-	Published string // the authority's log keys, vkey lines
+	Published string // the keys that the authority's log began with, vkey lines
 	Keys      receipt.Keys
 
 	layout    layout
@@ -122,7 +122,7 @@ func (s *System) openAuthority(context.Context) error {
 	s.authority, err = authority.New(authority.Parts{
 		Dir: s.layout.authority(), Keys: s.ring.authority, Genesis: g, Begun: s.Settings.Begun,
 		SubjectKey: s.cfg.SubjectKey, Register: trial.Licences{}, Profiles: []profile.Profile{p},
-		Nodes: directory, Clock: s.cfg.Clock, Logger: s.cfg.Logger,
+		Nodes: directory, Published: s.layout.Path("authority.pub"), Clock: s.cfg.Clock, Logger: s.cfg.Logger,
 	})
 	if err != nil {
 		return err

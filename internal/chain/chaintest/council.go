@@ -6,14 +6,19 @@ import (
 	"fmt"
 	mathrand "math/rand/v2"
 	"net"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
+
+	"golang.org/x/mod/sumdb/note"
 
 	"signalbox.dev/signalbox/committee"
 	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/envelope"
 	"signalbox.dev/signalbox/internal/chain"
 	"signalbox.dev/signalbox/internal/comet"
+	"signalbox.dev/signalbox/receipt"
 )
 
 // Member is one node of a chain of several on loopback.
@@ -42,7 +47,7 @@ func Convene(t testing.TB, suite envelope.Suite, terms committee.Terms, count in
 	f := *New(t, suite) // its genesis is changed, not that of others
 	f.Genesis.Certificates = append([][]byte(nil), f.Genesis.Certificates...)
 	f.Genesis.Contract.Identities = append([]contract.Identity(nil), f.Genesis.Contract.Identities...)
-	f.Genesis.Contract.Committee = terms
+	f.Genesis.Contract.Committee, f.Genesis.MemberSignatures = terms, true
 	c := &Council{Fixture: &f}
 	for i := range count {
 		m := c.newMember(t, fmt.Sprintf("node-%d", i+1))
@@ -119,4 +124,44 @@ func (c *Council) Join(t testing.TB, id string) (m *Member, identity contract.Id
 	cert, err := envelope.CheckCertificate(c.Fixture.CA.Certificate(), der, c.Fixture.Begun)
 	must(t, err)
 	return m, chain.IdentityOf(cert)
+}
+
+// Signers are the keys that the member signs the log with, for tests that forge.
+func (m *Member) Signers(t testing.TB) []note.Signer {
+	t.Helper()
+	vote, err := comet.VoteKey(filepath.Join(m.dir, "node"))
+	must(t, err)
+	name := receipt.MemberName(Chain, m.ID)
+	ed, err := receipt.Ed25519Signer(name, vote)
+	must(t, err)
+	return []note.Signer{ed, receipt.SuiteSigner(name, m.key, rand.Reader)}
+}
+
+// VKeys are those that a policy names the member by.
+func (m *Member) VKeys(t testing.TB) []string {
+	t.Helper()
+	keys, err := receipt.MemberKeys(Chain, m.ID, m.key.Public(), m.Keys.Validator)
+	must(t, err)
+	return keys
+}
+
+// Policy asks for need of the members beside the log, each with both keys.
+func (c *Council) Policy(t testing.TB, need int) receipt.Policy {
+	t.Helper()
+	text := "log " + strings.ReplaceAll(strings.TrimSpace(c.Fixture.Published), "\n", "\nlog ") + "\n"
+	group := fmt.Sprintf("group committee %d", need)
+	for _, m := range c.Members {
+		keys := m.VKeys(t)
+		text += fmt.Sprintf("member %[1]s-vote %[2]s\nmember %[1]s-identity %[3]s\ngroup %[1]s all %[1]s-vote %[1]s-identity\n", m.ID, keys[0], keys[1])
+		group += " " + m.ID
+	}
+	p, err := receipt.ParsePolicy(text + group + "\nquorum committee\n")
+	must(t, err)
+	return p
+}
+
+// Rekey gives the node another key than the chain knows it by.
+func (m *Member) Rekey(t testing.TB) {
+	t.Helper()
+	m.key = m.council.Fixture.Key(t, envelope.Signing)
 }

@@ -130,8 +130,10 @@ func writeGenesis(dir party.Dir, f Founding, keys *Keys, ca envelope.CA, officer
 		Contract: contract.Genesis{
 			Chain: f.Chain, Suite: f.Suite, Zone: f.Zone, ZoneOffset: int64(f.Offset),
 			Businesses: slices.Clone(f.Businesses), Networks: slices.Clone(f.Networks), Bundle: contracts.Prescription(),
+			LogKeys: keys.Published(),
 		},
 	}
+	g.MemberSignatures = len(sites) > 0
 	out := party.Genesis{Begun: f.Begun}
 	all := officers
 	for _, s := range sites {

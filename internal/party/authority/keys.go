@@ -139,7 +139,8 @@ func (k *Keys) signers() ([]note.Signer, error) {
 	return []note.Signer{ed, receipt.SuiteSigner(k.chain, k.logSM2, rand.Reader)}, nil
 }
 
-// Published is the text of authority.pub: vkey lines.
+// Published are the keys that the log began with, vkey lines: authority.pub until they
+// are handed over.
 func (k *Keys) Published() string {
 	text := k.logKey + "\n"
 	if k.suite.Name() == "gm" {

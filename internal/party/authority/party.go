@@ -18,6 +18,7 @@ import (
 	"signalbox.dev/signalbox/internal/socket"
 	"signalbox.dev/signalbox/internal/witness"
 	"signalbox.dev/signalbox/profile"
+	"signalbox.dev/signalbox/receipt"
 )
 
 // Parts are what the authority is put together from.
@@ -34,6 +35,7 @@ type Parts struct {
 	Links      []party.Layer // that run Nodes; none where they are in this process
 	Archive    Archive       // its zero value: nothing is archived
 	Witnesses  []*witness.Client
+	Published  string // file of log keys to keep current; empty: those of Dir
 	Public     string // address of the log's public files; empty: they aren't served
 	Clock      func() time.Time
 	Logger     *slog.Logger
@@ -46,6 +48,7 @@ type Party struct {
 	Feeder    *witness.Feeder // has witnesses cosign the log; without witnesses it does nothing
 
 	parts    Parts
+	ring     *ring
 	archiver *archiver
 	public   *party.Listener // nil: none
 }
@@ -59,18 +62,20 @@ func New(p Parts) (_ *Party, err error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Party{parts: p}
+	out := &Party{parts: p, ring: newRing(p.Dir, p.Keys)}
 	if out.archiver, err = newArchiver(p.Archive, p.Keys.Published()); err != nil {
 		return nil, err
 	}
 	out.Chain, err = chain.Open(chain.Config{
 		Dir: ChainDir(p.Dir), Genesis: p.Genesis, Begun: p.Begun, Signers: signers, Clock: p.Clock, Network: p.Network,
+		Ring: out.ring.signers, Handed: out.publish,
 		Logger: p.Logger.With("part", "supervision chain"), Archive: out.archiver.archived(),
 		Keep: int64(p.Archive.KeepBlocks),
 	})
 	if err != nil {
 		return nil, errors.Join(err, out.archiver.close())
 	}
+	out.ring.of(out.Chain)
 	out.Authority, err = role.New(role.Config{
 		Suite: p.Keys.suite, Signing: p.Keys.Signing, Sealing: []envelope.PrivateKey{p.Keys.Sealing},
 		PseudonymKey: p.Keys.pseudonym, SubjectKey: p.SubjectKey, CA: p.Genesis.CA,
@@ -90,6 +95,22 @@ func New(p Parts) (_ *Party, err error) {
 		})
 	}
 	return out, nil
+}
+
+// publish keeps what is published of the log's keys current.
+func (p *Party) publish(keys receipt.Keys) {
+	var err error
+	if p.parts.Published != "" {
+		err = PublishTo(p.parts.Published, keys)
+	} else {
+		err = Publish(p.parts.Dir, keys)
+	}
+	log := p.parts.Logger.With("part", "log keys", "generation", keys.Generation())
+	if err != nil {
+		log.Error("what is published of the log's keys is out of date", "error", err)
+		return
+	}
+	log.Info("the log's keys are published")
 }
 
 // Layers are the chain, its archive, the links to fusion nodes, what serves them,
@@ -123,7 +144,7 @@ func (p *Party) Close() error { return errors.Join(p.Chain.Close(), p.archiver.c
 // serveOfficers answers the officers' tools until ctx ends.
 func (p *Party) serveOfficers(ctx context.Context) error {
 	h, err := oversight.NewHandler(oversight.Config{
-		Chain: p.Chain, Authority: p.Authority, CA: p.parts.Genesis.CA, Node: ownNode(p.parts.Network), Clock: p.parts.Clock,
+		Chain: p.Chain, Authority: p.Authority, Keys: p.ring, CA: p.parts.Genesis.CA, Node: ownNode(p.parts.Network), Clock: p.parts.Clock,
 		Logger: p.parts.Logger.With("part", "oversight"),
 	})
 	if err != nil {
