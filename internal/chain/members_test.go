@@ -179,7 +179,7 @@ func TestMembersMayBeSilent(t *testing.T) {
 			m.Start(t)
 		}
 		first := c.Members[0].Chain
-		policy := c.Policy(t, 3)
+		policy := c.Policy(t, 2) // the votes of three make a block final, the silent one's may be among them
 		for _, record := range []string{"RX-1", "RX-2"} {
 			_, p := signedBy(t, first, c.Fixture.Register(t, first, record), policy)
 			if slices.Contains(p.Members, receipt.MemberName(chaintest.Chain, "node-3")) {
