@@ -60,11 +60,12 @@ type door struct {
 
 	mu     sync.Mutex // guards what follows
 	list   *flow.Admissions
-	linked map[uint64]link.Peer // by the server's number of the connection
+	linked map[uint64]linked // by the server's number of the connection
+	left   map[party]bool    // whose connections have ended, see missed
 }
 
 func newDoor(cfg NodeConfig, log *slog.Logger) *door {
-	return &door{cfg: cfg, log: log, secret: rand.Text(), linked: map[uint64]link.Peer{}}
+	return &door{cfg: cfg, log: log, secret: rand.Text(), linked: map[uint64]linked{}, left: map[party]bool{}}
 }
 
 // validate says what is wrong with the listening end's part of c.
@@ -163,18 +164,17 @@ func (d *door) enter(number uint64, p link.Peer) error {
 	if err := d.against(p); err != nil {
 		return err
 	}
-	srv, own := d.server.Load(), 0
-	for n, other := range d.linked {
-		if srv.GetClient(n) == nil {
-			delete(d.linked, n)
-		} else if other.ID == p.ID && other.Role == p.Role {
+	d.sweep()
+	own := 0
+	for _, other := range d.linked {
+		if other.ID == p.ID && other.Role == p.Role {
 			own++
 		}
 	}
 	if own >= maxLinks {
 		return fmt.Errorf("%w: it has %d connections already", errNotAdmitted, own)
 	}
-	d.linked[number] = p
+	d.linked[number] = linked{p, time.Now()}
 	return nil
 }
 
@@ -220,7 +220,7 @@ func (d *door) against(p link.Peer) error {
 func (d *door) closeUnadmitted() {
 	srv := d.server.Load()
 	for n, p := range d.linked {
-		err := d.against(p)
+		err := d.against(p.Peer)
 		if err == nil {
 			continue
 		}

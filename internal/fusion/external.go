@@ -155,7 +155,7 @@ func (n *Node) layOut(ctx context.Context) error {
 }
 
 func (n *Node) layOutOnce(ctx context.Context) error {
-	if err := layOut(ctx, n.authority.js, n.cfg); err != nil {
+	if err := layOut(ctx, n.authority.js, n.cfg, n.powers.now()); err != nil {
 		return err
 	}
 	return n.applyPowers(ctx)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"signalbox.dev/signalbox/flow"
@@ -198,6 +199,11 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	n.door.open()
 	close(n.ready)
+	var watching sync.WaitGroup
+	watch, stopWatching := context.WithCancel(ctx)
+	if n.cfg.Listen != "" {
+		watching.Go(func() { n.giveOutAgain(watch) })
+	}
 	n.log.Info("fusion node is running", "routes", len(n.cfg.Routes), "address", n.Addr())
 
 	select {
@@ -206,6 +212,8 @@ func (n *Node) Run(ctx context.Context) error {
 		err = fmt.Errorf("running fusion node %s: %w: %s; it goes on when it is started again and there is room", n.cfg.Name, ErrDisk, why)
 	}
 	n.refuse()
+	stopWatching()
+	watching.Wait()
 	n.awaitCalls(stopGrace)
 	n.closeLinks()
 	stopServer(srv)

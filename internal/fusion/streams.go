@@ -122,7 +122,7 @@ func addressOf(subject string) (address, error) {
 // acknowledged, and after a restart whoever took that is gone. All streams but
 // the quarantine are work queues, so what is left in them is exactly what is not
 // done with, and a new consumer gives it out at once.
-func layOut(ctx context.Context, js jetstream.JetStream, cfg NodeConfig) error {
+func layOut(ctx context.Context, js jetstream.JetStream, cfg NodeConfig, o Orders) error {
 	for _, p := range platforms(cfg.Routes) {
 		for _, s := range streams(p, cfg) {
 			if _, err := js.CreateOrUpdateStream(ctx, s); err != nil {
@@ -130,7 +130,7 @@ func layOut(ctx context.Context, js jetstream.JetStream, cfg NodeConfig) error {
 			}
 		}
 		for _, c := range consumers(p) {
-			if err := c.layOut(ctx, js, cfg); err != nil {
+			if err := c.layOut(ctx, js, cfg, o); err != nil {
 				return err
 			}
 		}
@@ -222,8 +222,14 @@ func consumersOf(kind, platform string) []consumer {
 	return all
 }
 
-func (c consumer) layOut(ctx context.Context, js jetstream.JetStream, cfg NodeConfig) error {
+func (c consumer) layOut(ctx context.Context, js jetstream.JetStream, cfg NodeConfig, o Orders) error {
+	var until *time.Time // nothing of what is paused gets out before the orders are applied
+	if o.holds(c) {
+		t := time.Now().Add(pausedFor)
+		until = &t
+	}
 	_, err := js.CreateOrUpdateConsumer(ctx, c.stream(), jetstream.ConsumerConfig{
+		PauseUntil:    until,
 		Durable:       c.name(),
 		FilterSubject: c.filter(),
 		AckPolicy:     jetstream.AckExplicitPolicy,

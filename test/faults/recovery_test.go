@@ -92,7 +92,7 @@ func (c *cluster) decided(steps map[flow.ID]bool, within time.Duration) time.Tim
 		if left == 0 {
 			return time.Now()
 		}
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(300 * time.Millisecond) // to list a thousand flows costs the platform something too
 	}
 	c.Errorf("not all of %d steps were decided within %s\n%s", len(steps), within, c.tails())
 	return time.Now()
