@@ -9,6 +9,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"signalbox.dev/signalbox/flow"
 )
@@ -77,4 +78,7 @@ var (
 	ErrNotFound = errors.New("no such record on the business chain")
 	ErrConflict = errors.New("another record stands under this key on the business chain")
 	ErrRefused  = errors.New("refused by the business chain")
+	// ErrExpired is the refusal, an ErrRefused, that is about the chain's time and
+	// not about the record: to the chain the decision has expired.
+	ErrExpired = fmt.Errorf("%w: its clock says that the decision has expired", ErrRefused)
 )

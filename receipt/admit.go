@@ -1,6 +1,7 @@
 package receipt
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,6 +19,11 @@ type Write struct {
 	Now       time.Time // block time
 }
 
+// ErrExpired is the refusal of a decision whose time is over.
+var ErrExpired = errors.New(expired)
+
+const expired = "the decision has expired"
+
 // Admits says whether a proven decision permits the write (R1.7); nil is yes.
 // It is the whole list of what a business chain demands beyond Verify, save that
 // the same leaf was not used before: a leaf permits one key only, so that is the
@@ -29,7 +35,7 @@ func Admits(p Proven, w Write) error {
 		what  string
 	}{
 		{l.Verdict == flow.Granted, "the decision did not grant the step"},
-		{l.Expires == 0 || w.Now.Unix() < l.Expires, "the decision has expired"},
+		{l.Expires == 0 || w.Now.Unix() < l.Expires, expired},
 		{l.Network == w.Network, "the decision is for another network"},
 		{w.Platforms != nil && w.Platforms(l.Platform), "the decision is for a platform that is not admitted here"},
 		{l.Step.Recorded(), "the step leaves no record on a business chain"},
@@ -40,6 +46,9 @@ func Admits(p Proven, w Write) error {
 		{l.Record == flow.SumHash(w.Value), "the decision is for other content"},
 	}
 	for _, c := range checks {
+		if !c.holds && c.what == expired {
+			return fmt.Errorf("receipt does not admit the record: %w", ErrExpired)
+		}
 		if !c.holds {
 			return fmt.Errorf("receipt does not admit the record: %s", c.what)
 		}

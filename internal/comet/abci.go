@@ -64,8 +64,8 @@ func (a *abciApp) PrepareProposal(_ context.Context, r *abci.RequestPreparePropo
 	}
 	a.mu.Lock()
 	now := a.now()
-	if !now.After(a.last) {
-		now = a.last.Add(time.Millisecond)
+	if after := earliest(a.app, a.last, now); !now.After(after) {
+		now = after.Add(time.Millisecond)
 	}
 	a.mu.Unlock()
 
@@ -100,10 +100,11 @@ func (a *abciApp) acceptable(at time.Time) bool {
 	defer a.mu.Unlock()
 	// A clock that was set back leaves this node behind the last block; it goes on from there.
 	latest := a.now()
-	if latest.Before(a.last) {
-		latest = a.last
+	after := earliest(a.app, a.last, latest)
+	if latest.Before(after) {
+		latest = after
 	}
-	return at.After(a.last) && !at.After(latest.Add(clockTolerance))
+	return at.After(after) && !at.After(latest.Add(clockTolerance))
 }
 
 func (a *abciApp) FinalizeBlock(_ context.Context, r *abci.RequestFinalizeBlock) (*abci.ResponseFinalizeBlock, error) {

@@ -58,6 +58,14 @@ type Extension struct {
 	Data    []byte
 }
 
+// ClockFloor is an Application that can tell, of its committed state, a time that
+// has surely passed. Its chain's time comes back when the clock of who proposed
+// had run ahead and the validators see it, but to no time before the floor.
+// Without one a chain waits until its time has come.
+type ClockFloor interface {
+	ClockFloor() time.Time
+}
+
 // Position is how far an application has come.
 type Position struct {
 	Height  int64 // the block's number, from 1; 0 is before the first
@@ -75,7 +83,7 @@ type Genesis struct {
 type Block struct {
 	Height int64
 	// Time is when the block was proposed (see clock.go), in UTC. It never goes back
-	// from one block with transactions to the next. It is zero in a block without
+	// from one block with transactions to the next, save to what ClockFloor allows. It is zero in a block without
 	// transactions, since nothing may happen in one.
 	Time time.Time
 	Txs  [][]byte

@@ -16,7 +16,9 @@ import (
 // So the proposer puts its own clock into the block, as a transaction in front
 // of the others. It stands there for every later replay. Validators refuse a
 // proposal whose clock goes back or runs ahead of theirs by more than
-// clockTolerance. They don't refuse one that is late: after a crash the same
+// clockTolerance. It may go back where the last block's ran ahead by more than
+// that, as their own clocks say, and the application knows how far at most
+// (ClockFloor). They don't refuse one that is late: after a crash the same
 // proposal is replayed, perhaps hours later.
 
 // clockMark begins a clock transaction; eight bytes of Unix nanoseconds follow.
@@ -24,6 +26,19 @@ var clockMark = []byte("\x00clock\x00\x01")
 
 // clockTolerance is how far a proposer's clock may run ahead of a validator's.
 const clockTolerance = time.Minute
+
+// earliest is what a block must be dated after, when the block before was dated
+// last and this node's clock says now.
+func earliest(app Application, last, now time.Time) time.Time {
+	f, ok := app.(ClockFloor)
+	if !ok || !last.After(now.Add(clockTolerance)) {
+		return last
+	}
+	if floor := f.ClockFloor(); floor.Before(last) {
+		return floor
+	}
+	return last
+}
 
 // isClock says whether tx claims to be a clock: no such thing enters the mempool.
 func isClock(tx []byte) bool { return bytes.HasPrefix(tx, clockMark) }

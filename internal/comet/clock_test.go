@@ -110,6 +110,49 @@ func TestProposalsWithBadClock(t *testing.T) {
 	}
 }
 
+// surely is an application that knows what time has passed.
+type surely struct {
+	Application
+	floor time.Time
+}
+
+func (s surely) ClockFloor() time.Time { return s.floor }
+
+// A chain whose time is ahead of all clocks by more than clockTolerance comes back
+// to theirs, or to the floor where that is later; otherwise, and without a floor,
+// its time never goes back.
+func TestTimeComesBack(t *testing.T) {
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		name             string
+		last, floor, min time.Time // min: nothing may be dated at it or before
+	}{
+		{"far ahead", now.Add(36 * time.Hour), now.Add(-time.Hour), now.Add(-time.Hour)},
+		{"far ahead, as the floor is", now.Add(36 * time.Hour), now.Add(35 * time.Hour), now.Add(35 * time.Hour)},
+		{"a little ahead", now.Add(clockTolerance), now.Add(-time.Hour), now.Add(clockTolerance)},
+		{"behind", now.Add(-time.Hour), now.Add(-2 * time.Hour), now.Add(-time.Hour)},
+		{"behind its floor", now.Add(-time.Hour), now.Add(time.Second), now.Add(-time.Hour)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := &abciApp{now: func() time.Time { return now }, last: c.last, app: surely{floor: c.floor}}
+			accepts := func(at time.Time) bool {
+				r, err := a.ProcessProposal(context.Background(), &abci.RequestProcessProposal{Txs: [][]byte{clockTx(at), []byte("tx")}})
+				return err == nil && r.Status == abci.ResponseProcessProposal_ACCEPT
+			}
+			if accepts(c.min) || !accepts(c.min.Add(time.Millisecond)) {
+				t.Errorf("%s: %t, a moment later: %t", c.min, accepts(c.min), accepts(c.min.Add(time.Millisecond)))
+			}
+			p, err := a.PrepareProposal(context.Background(), &abci.RequestPrepareProposal{Txs: [][]byte{[]byte("tx")}, MaxTxBytes: 1000})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if at, _, err := splitClock(p.Txs); err != nil || !accepts(at) {
+				t.Errorf("its own proposal of %s is not accepted, %v", at, err)
+			}
+		})
+	}
+}
+
 func TestProposalLeavesRoomForClock(t *testing.T) {
 	a := &abciApp{now: time.Now}
 	tx := make([]byte, 100)

@@ -40,7 +40,7 @@ func (b *Blocks) Replay(ctx context.Context, app Application, visit func(Stored,
 	if err != nil {
 		return done, err
 	}
-	err = b.verify(ctx, func(block *types.Block, signed *types.ValidatorSet) error {
+	err = b.verify(ctx, app, func(block *types.Block, signed *types.ValidatorSet) error {
 		h := block.Height
 		if !bytes.Equal(block.AppHash, done.AppHash) {
 			return fmt.Errorf("block %d: header gives app hash %X for what came before, executing it again gives %X", h, []byte(block.AppHash), done.AppHash)

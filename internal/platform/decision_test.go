@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"signalbox.dev/signalbox/internal/platform/outbox"
 	"signalbox.dev/signalbox/internal/platform/process"
 	"signalbox.dev/signalbox/internal/platform/review"
+	"signalbox.dev/signalbox/ledger"
 	"signalbox.dev/signalbox/ledger/ledgertest"
 	"signalbox.dev/signalbox/receipt"
 )
@@ -346,4 +348,39 @@ func TestEventsReplayAndGoOn(t *testing.T) {
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("Events ended with %v", err)
 	}
+}
+
+// A business chain whose clock is ahead, or whose time cannot go back, takes a
+// decision for expired that has not: it is put again until it stands (R3.4).
+func TestChainWithAClockAheadIsAskedAgain(t *testing.T) {
+	w := newWorld(t)
+	var ahead atomic.Bool
+	ahead.Store(true)
+	w.chain = func(l ledger.Ledger) ledger.Ledger { return hasty{l, &ahead} }
+	w.start()
+	ref := w.intend(flow.Order)
+	eventually(t, "it was refused", func() bool {
+		o, err := w.Outcome(w.ctx, ref)
+		return err == nil && o.Problem != ""
+	})
+	if o, err := w.Outcome(w.ctx, ref); err != nil || o.State != outbox.Granted {
+		t.Fatalf("%s, %v", o.State, err)
+	}
+	ahead.Store(false)
+	if o := w.granted(ref, nil); o.BusinessTx == "" {
+		t.Error("the record does not stand")
+	}
+}
+
+// hasty is a chain to which, while it is ahead, every order has expired.
+type hasty struct {
+	ledger.Ledger
+	ahead *atomic.Bool
+}
+
+func (h hasty) Put(ctx context.Context, r ledger.Record) (ledger.TxID, error) {
+	if r.Step == flow.Order && h.ahead.Load() {
+		return "", ledger.ErrExpired
+	}
+	return h.Ledger.Put(ctx, r)
 }

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,6 +22,7 @@ const (
 	codeMalformed = 10
 	codeRefused   = 11
 	codeConflict  = 12
+	codeExpired   = 13
 )
 
 // contract is the chain's application. Finalize depends on nothing but the
@@ -34,6 +36,7 @@ type contract struct {
 	genesis *terms        // nil before Init
 	at      meta          // committed
 	keys    receipt.Keys  // the authority's, as the committed records have handed them on
+	sure    int64         // see ClockFloor; Unix seconds
 	changed chan struct{} // closed and replaced when records were committed
 
 	proven proofs
@@ -52,6 +55,7 @@ type terms struct {
 type staged struct {
 	meta    meta
 	keys    receipt.Keys
+	sure    int64
 	changes changes
 	results map[flow.Hash]comet.Result
 	stored  []ledger.Stored
@@ -73,6 +77,9 @@ func newContract(kv comet.KV, now func() time.Time, expect Genesis) (*contract, 
 			return nil, err
 		}
 		if c.keys, err = readKeys(kv, c.genesis.keys); err != nil {
+			return nil, err
+		}
+		if c.sure, err = readSure(kv); err != nil {
 			return nil, err
 		}
 	}
@@ -147,7 +154,7 @@ func (c *contract) judge(tx []byte) error {
 	keys := c.keys
 	c.mu.RUnlock()
 	if _, no := c.admit(flow.SumHash(tx), rec, keys, c.now()); no != nil {
-		return &comet.Refusal{Code: codeRefused, Log: no.Error()}
+		return &comet.Refusal{Code: codeOf(no), Log: no.Error()}
 	}
 	if taken {
 		return &comet.Refusal{Code: codeConflict, Log: ledger.ErrConflict.Error()}
@@ -179,6 +186,14 @@ func (c *contract) admit(tx flow.Hash, rec ledger.Record, keys receipt.Keys, now
 	})
 }
 
+// codeOf is the code of a record that is not admitted.
+func codeOf(no error) uint32 {
+	if errors.Is(no, receipt.ErrExpired) {
+		return codeExpired
+	}
+	return codeRefused
+}
+
 // follow takes the hand-overs that an admitted record's receipt carries into the
 // chain's state, so that from the next record on the keys of before sign no more
 // than they may (R1.7).
@@ -195,9 +210,26 @@ func (s *staged) follow(p receipt.Proven) error {
 	return nil
 }
 
+// ClockFloor implements comet.ClockFloor: the authority, whose clock is another's,
+// had decided the newest record by then. So a clock that ran ahead can come back
+// and no decision that had expired counts anew.
+func (c *contract) ClockFloor() time.Time {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return time.Unix(c.sure, 0).UTC()
+}
+
+// passed takes the time at which an admitted record was decided.
+func (s *staged) passed(issued int64) {
+	if issued > s.sure {
+		s.sure = issued
+		s.changes[sureKey] = binary.BigEndian.AppendUint64(nil, uint64(issued))
+	}
+}
+
 // Finalize implements comet.Application.
 func (c *contract) Finalize(b comet.Block) (comet.Outcome, error) {
-	s := staged{meta: c.at, keys: c.keys, changes: changes{}, results: make(map[flow.Hash]comet.Result, len(b.Txs))}
+	s := staged{meta: c.at, keys: c.keys, sure: c.sure, changes: changes{}, results: make(map[flow.Hash]comet.Result, len(b.Txs))}
 	s.meta.Height = b.Height
 	fresh := map[ledger.Key]ledger.Stored{}
 	out := comet.Outcome{Results: make([]comet.Result, len(b.Txs))}
@@ -234,7 +266,7 @@ func (c *contract) execute(s *staged, fresh map[ledger.Key]ledger.Stored, hash f
 	}
 	p, no := c.admit(hash, rec, s.keys, at)
 	if no != nil {
-		return comet.Result{Code: codeRefused, Log: no.Error()}, nil
+		return comet.Result{Code: codeOf(no), Log: no.Error()}, nil
 	}
 	if taken {
 		return comet.Result{Code: codeConflict, Log: ledger.ErrConflict.Error()}, nil
@@ -242,6 +274,7 @@ func (c *contract) execute(s *staged, fresh map[ledger.Key]ledger.Stored, hash f
 	if err := s.follow(p); err != nil {
 		return comet.Result{}, err
 	}
+	s.passed(p.Leaf.Issued)
 	s.meta.Count++
 	e := entry{Step: rec.Step, Value: rec.Value, Receipt: rec.Receipt, TxHash: hash, Position: s.meta.Count, Height: s.meta.Height}
 	raw, err := flow.Marshal(e)
@@ -270,7 +303,7 @@ func (c *contract) Commit() error {
 		return err
 	}
 	c.mu.Lock()
-	c.at, c.keys = s.meta, s.keys
+	c.at, c.keys, c.sure = s.meta, s.keys, s.sure
 	if len(s.stored) > 0 {
 		close(c.changed)
 		c.changed = make(chan struct{})

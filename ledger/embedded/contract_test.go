@@ -112,8 +112,8 @@ func TestExpiryByBlockTime(t *testing.T) {
 		code uint32
 	}{
 		{"a second before", expires.Add(-time.Second), codeStored},
-		{"at that second", expires, codeRefused},
-		{"long after", expires.Add(time.Hour), codeRefused},
+		{"at that second", expires, codeExpired},
+		{"long after", expires.Add(time.Hour), codeExpired},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := begun(t, a)

@@ -175,8 +175,11 @@ func (l *Ledger) put(ctx context.Context, rec ledger.Record) (ledger.TxID, error
 
 // refused turns the contract's code into the port's error.
 func refused(code uint32, why string) error {
-	if code == codeConflict {
+	switch code {
+	case codeConflict:
 		return ledger.ErrConflict
+	case codeExpired:
+		return fmt.Errorf("%w: %s", ledger.ErrExpired, why)
 	}
 	return fmt.Errorf("%w: %s", ledger.ErrRefused, why)
 }

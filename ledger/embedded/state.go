@@ -20,12 +20,14 @@ import (
 //	"g"                  the genesis state as the chain gave it
 //	"m"                  meta
 //	"k"                  the authority's keys, once they were handed over: a key file
+//	"t"                  when the newest record was decided, in Unix seconds (8, BE)
 //	"r" flow tx          a record
 //	"p" position (8, BE) flow tx of the record at that position
 const (
 	genesisKey     = "g"
 	metaKey        = "m"
 	keysKey        = "k"
+	sureKey        = "t"
 	recordPrefix   = 'r'
 	positionPrefix = 'p'
 )
@@ -49,6 +51,20 @@ type entry struct {
 	TxHash   flow.Hash // of the business chain's transaction
 	Position uint64
 	Height   int64
+}
+
+// readSure reads when the newest record was decided; 0 while there is none.
+func readSure(kv comet.KV) (int64, error) {
+	raw, err := kv.Get([]byte(sureKey))
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("reading the newest decision's time: %w", err)
+	case raw == nil:
+		return 0, nil
+	case len(raw) != 8:
+		return 0, errStore
+	}
+	return int64(binary.BigEndian.Uint64(raw)), nil
 }
 
 func recordKey(k ledger.Key) []byte {

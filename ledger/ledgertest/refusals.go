@@ -3,6 +3,7 @@ package ledgertest
 import (
 	"bytes"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -207,6 +208,9 @@ func expiry(t *testing.T, b *bench) {
 	late := b.authority.Record(t, flow.Order, value(), until(time.Hour))
 	b.clock.advance(61 * time.Minute)
 	b.refused(t, late)
+	if _, err := b.Ledger.Put(bounded(t), late); !errors.Is(err, ledger.ErrExpired) {
+		t.Errorf("put of what has expired: %v, want ErrExpired", err)
+	}
 	if again := b.put(t, early); again != id {
 		t.Errorf("the same record after its expiry got transaction %q, before %q", again, id)
 	}

@@ -69,6 +69,9 @@ func (l *Ledger) Put(ctx context.Context, rec ledger.Record) (ledger.TxID, error
 		}
 	}
 	keys, err := l.admit(rec)
+	if errors.Is(err, receipt.ErrExpired) {
+		return "", fmt.Errorf("putting record: %w: %w", ledger.ErrExpired, err)
+	}
 	if err != nil {
 		return "", fmt.Errorf("putting record: %w: %w", ledger.ErrRefused, err)
 	}

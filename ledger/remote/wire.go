@@ -107,6 +107,7 @@ const (
 	codeRefused   = "refused"
 	codeForbidden = "forbidden"
 	codeMalformed = "malformed"
+	codeExpired   = "expired"
 	codeBusy      = "busy"
 	codeFailed    = "failed"
 )
@@ -128,6 +129,7 @@ var kinds = []struct {
 }{
 	{codeNotFound, http.StatusNotFound, ledger.ErrNotFound},
 	{codeConflict, http.StatusConflict, ledger.ErrConflict},
+	{codeExpired, http.StatusUnprocessableEntity, ledger.ErrExpired}, // before what it is a kind of
 	{codeRefused, http.StatusUnprocessableEntity, ledger.ErrRefused},
 	{codeForbidden, http.StatusForbidden, ErrForbidden},
 	{codeMalformed, http.StatusBadRequest, errMalformed},

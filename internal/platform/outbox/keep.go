@@ -44,6 +44,9 @@ func (o *Outbox) keep(ctx context.Context, id string, r row, err error) {
 	switch {
 	case ctx.Err() != nil:
 		return
+	case errors.Is(err, ledger.ErrExpired) && now.UnixMilli() < r.Expires:
+		// By our clock it has not: the chain's is wrong, or ours. It is tried again
+		// for as long as that can be.
 	case errors.Is(err, ledger.ErrRefused):
 		// The chain says no for good: it was shown the same bytes that it will
 		// be shown every time.
