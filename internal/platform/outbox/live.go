@@ -10,11 +10,12 @@ const maxLive = 4096
 // read again at each of its writes. It may be behind: every change says which
 // state it changes from, and the database decides.
 type live struct {
-	mu   sync.Mutex // guards rows
-	rows map[string]row
+	mu    sync.Mutex // guards what follows
+	rows  map[string]row
+	fresh map[string]bool // those that nobody began to push yet
 }
 
-func newLive() *live { return &live{rows: map[string]row{}} }
+func newLive() *live { return &live{rows: map[string]row{}, fresh: map[string]bool{}} }
 
 // full says whether another one would not be kept.
 func (l *live) full() bool {
@@ -27,9 +28,25 @@ func (l *live) full() bool {
 func (l *live) keep(r row) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, ok := l.rows[r.ID]; ok || len(l.rows) < maxLive {
-		l.rows[r.ID] = r
+	_, known := l.rows[r.ID]
+	if !known && len(l.rows) >= maxLive {
+		return
 	}
+	l.rows[r.ID] = r
+	if !known && r.State == Pending {
+		l.fresh[r.ID] = true
+	}
+}
+
+// first gives, once, an intent that nobody began to push.
+func (l *live) first(id string) (row, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.fresh[id] {
+		return row{}, false
+	}
+	delete(l.fresh, id)
+	return l.rows[id], true
 }
 
 func (l *live) find(id string) (row, bool) {
@@ -53,4 +70,5 @@ func (l *live) drop(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.rows, id)
+	delete(l.fresh, id)
 }

@@ -40,11 +40,11 @@ func (o *Outbox) pusher() pump {
 		workers: o.cfg.Pace.Workers, poll: o.cfg.Pace.Poll, nudge: o.pushes, offered: o.fresh,
 		due: func(ctx context.Context, limit int) ([]string, error) { return o.due(ctx, selectPush, limit) },
 		work: func(ctx context.Context, id string, offered bool) {
-			if r, ok := o.live.find(id); ok && offered {
+			if r, ok := o.live.first(id); ok {
 				o.pushFirst(ctx, r)
-				return
+			} else if !offered {
+				o.pushAgain(ctx, id)
 			}
-			o.pushAgain(ctx, id)
 		},
 		failed: func(err error) { o.cfg.Logger.Error("looking for what to push", "err", err) },
 	}
