@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"signalbox.dev/signalbox/envelope"
 	"signalbox.dev/signalbox/receipt"
@@ -268,6 +269,39 @@ func FuzzParsePolicy(f *testing.F) {
 		}
 		if _, err := p.VerifyCheckpoint([]byte(theirText + "\n" + theirLine)); err == nil {
 			t.Error("a checkpoint without a log's signature was taken")
+		}
+	})
+}
+
+// BenchmarkMember is what a member's signatures of one checkpoint cost: to make its
+// two lines, and to check another's.
+func BenchmarkMember(b *testing.B) {
+	pub, vote, err := ed25519.GenerateKey(rand.Reader)
+	must(b, err)
+	key, err := envelope.GM().GenerateKey(rand.Reader, envelope.Signing)
+	must(b, err)
+	name, text := receipt.MemberName(origin, "node-1"), receipt.CheckpointText(origin, 7, tlog.Hash{1})
+	ed, err := receipt.Ed25519Signer(name, vote)
+	must(b, err)
+	keys, err := receipt.MemberKeys(origin, "node-1", key.Public(), pub)
+	must(b, err)
+	signers := []note.Signer{ed, receipt.SuiteSigner(name, key, rand.Reader)}
+	lines, err := receipt.SignMember(text, signers...)
+	must(b, err)
+	b.Run("sign", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := receipt.SignMember(text, signers...); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("check", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := receipt.CheckMember(text, lines, keys); err != nil {
+				b.Fatal(err)
+			}
 		}
 	})
 }

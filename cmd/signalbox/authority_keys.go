@@ -2,9 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"signalbox.dev/signalbox/contract"
+	"signalbox.dev/signalbox/internal/oversight"
+	"signalbox.dev/signalbox/receipt"
 )
 
 // keysCommand is the keys that the log is signed with.
@@ -89,4 +94,77 @@ func (c *keysRotateCommand) Run(a *app) error {
 		}
 	}
 	return c.carry(a, contract.KeysHandover, contract.Handover{Statement: p.Statement})
+}
+
+type committeePolicyCommand struct {
+	control
+	Need int `help:"How many of the members must have signed; 0: more than two thirds of them." default:"0"`
+}
+
+// Help implements kong's HelpProvider.
+func (committeePolicyCommand) Help() string {
+	return "The policy names the log's keys and every candidate for a seat, each by both of its keys. Give it to verifiers by a way that you trust, and print it " +
+		"anew when nodes come or go: members who come later are in no policy that was printed before.\n\n" +
+		"Examples:\n  signalbox authority committee policy --data authority > committee.policy\n" +
+		"  signalbox verify --policy committee.policy receipt.tlog-proof"
+}
+
+// printedPolicy is what --json prints.
+type printedPolicy struct {
+	Needs  string `json:"needs"`
+	Policy string `json:"policy"`
+}
+
+// Run prints the policy.
+func (c *committeePolicyCommand) Run(a *app) error {
+	cl := c.client()
+	defer cl.Close()
+	nodes, err := cl.Nodes(a.ctx)
+	if err != nil {
+		return a.plain(err)
+	}
+	keys, err := cl.Keys(a.ctx)
+	if err != nil {
+		return a.plain(err)
+	}
+	nodes = slices.DeleteFunc(nodes, func(n oversight.NodeView) bool { return len(n.Keys) == 0 })
+	if len(nodes) == 0 {
+		return errors.New(a.say.of("this chain has one validator, for good: it has no committee", "本监管链只有一个验证节点，没有委员会"))
+	}
+	if c.Need == 0 {
+		c.Need = len(nodes)*2/3 + 1
+	}
+	p, err := receipt.ParsePolicy(memberPolicy(keys, nodes, c.Need))
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return json.NewEncoder(a.stdout).Encode(printedPolicy{p.Needs(), p.String()})
+	}
+	_, err = fmt.Fprint(a.stdout, p)
+	return err
+}
+
+// memberPolicy is a policy's text (receipt.ParsePolicy).
+func memberPolicy(keys oversight.KeysView, nodes []oversight.NodeView, need int) string {
+	var b strings.Builder
+	for line := range strings.Lines(keys.File) {
+		if strings.HasPrefix(line, "handover ") {
+			b.WriteString(line)
+		} else {
+			b.WriteString("log " + line)
+		}
+	}
+	group := fmt.Sprintf("group committee %d", need)
+	for _, n := range nodes {
+		parts := ""
+		for i, k := range n.Keys {
+			name := fmt.Sprintf("%s-%d", n.ID, i+1)
+			fmt.Fprintf(&b, "member %s %s\n", name, k)
+			parts += " " + name
+		}
+		fmt.Fprintf(&b, "group %s all%s\n", n.ID, parts)
+		group += " " + n.ID
+	}
+	return b.String() + group + "\nquorum committee\n"
 }

@@ -187,6 +187,8 @@ func (c *nodeRemoveCommand) Run(a *app) error {
 type committeeCommand struct {
 	Show committeeShowCommand `cmd:"" help:"Show the terms, and where the epoch stands."`
 	Set  committeeSetCommand  `cmd:"" help:"Change the terms."`
+
+	Policy committeePolicyCommand `cmd:"" help:"Print a verifier's policy that asks for signatures of members."`
 }
 
 type committeeShowCommand struct{ control }

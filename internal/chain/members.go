@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
-	"signalbox.dev/signalbox/committee"
 	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/envelope"
 	"signalbox.dev/signalbox/internal/comet"
@@ -187,17 +186,24 @@ type gathered struct {
 }
 
 // MemberKeys are the vkeys with which a node signs the log as a member of the
-// committee; an error for one that is no candidate.
-func (c *Chain) MemberKeys(id string) ([]string, error) {
-	board, err := c.Committee()
+// committee, by what the chain knows of it; false for one that votes never.
+func MemberKeys(s contract.State, id string) ([]string, bool, error) {
+	n, ok, err := contract.NodeOf(s, id)
+	if err != nil || !ok || n.Weight == 0 {
+		return nil, false, err
+	}
+	founding, err := contract.FoundingOf(s)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	i := slices.IndexFunc(board.Candidates, func(o committee.Candidate) bool { return o.ID == id })
-	if i < 0 {
-		return nil, fmt.Errorf("%q is no candidate for a seat", id)
+	known, ok, err := contract.IdentityOf(s, id)
+	if err != nil || !ok {
+		return nil, false, err
 	}
-	_, t := c.app.committed()
-	_, keys, err := memberKeys(c.State(), t, board.Candidates[i].Address)
-	return keys, err
+	pub, err := envelope.ParsePublicKey(founding.Suite, envelope.Signing, known.SPKI)
+	if err != nil {
+		return nil, false, fmt.Errorf("key of node %s: %w", id, err)
+	}
+	keys, err := receipt.MemberKeys(founding.Chain, id, pub, n.Vote)
+	return keys, err == nil, err
 }

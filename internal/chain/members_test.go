@@ -49,8 +49,8 @@ func TestMembersSignTheLog(t *testing.T) {
 	if _, err := receipt.Verify(file, f.Keys, chaintest.Chain); err != nil { // one file, for everybody
 		t.Errorf("without a policy: %v", err)
 	}
-	keys, err := first.MemberKeys("node-2")
-	if err != nil || !slices.Equal(keys, c.Members[1].VKeys(t)) {
+	keys, ok, err := chain.MemberKeys(first.State(), "node-2")
+	if err != nil || !ok || !slices.Equal(keys, c.Members[1].VKeys(t)) {
 		t.Errorf("the chain names other keys of node-2 than it has: %v, %v", keys, err)
 	}
 	attackReceipt(t, c, file, policy)

@@ -74,3 +74,24 @@ func processor(b *testing.B) time.Duration {
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+// BenchmarkMembers is what the members' signatures of the log cost: the same chain
+// without and with them, with 1 and 4 validators in this process.
+func BenchmarkMembers(b *testing.B) {
+	for _, count := range []int{1, 4} {
+		for _, sign := range []bool{false, true} {
+			c := chaintest.Convene(b, envelope.GM(), committee.Terms{Seats: count}, count)
+			c.Fixture.Genesis.MemberSignatures = sign
+			for _, m := range c.Members {
+				m.Start(b)
+			}
+			c.Fixture.Register(b, c.Members[0].Chain, fmt.Sprintf("RX-%d-%t", count, sign))
+			for _, workers := range []int{1, 64} {
+				b.Run(fmt.Sprintf("validators=%d/members-sign=%t/at-once=%d", count, sign, workers), func(b *testing.B) { decideMany(b, c, workers) })
+			}
+			for _, m := range c.Members {
+				m.Stop()
+			}
+		}
+	}
+}

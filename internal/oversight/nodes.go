@@ -6,6 +6,7 @@ import (
 
 	"signalbox.dev/signalbox/committee"
 	"signalbox.dev/signalbox/contract"
+	"signalbox.dev/signalbox/internal/chain"
 )
 
 // CommitteeView is who validates the supervision chain (R8.1).
@@ -47,6 +48,7 @@ type NodeView struct {
 	Since     int64           `json:"since"`     // height since which it sits or waits
 	Ready     Moment          `json:"ready"`     // when a candidate last showed that it follows the chain
 	Connected bool            `json:"connected"` // to the authority's node, or that itself
+	Keys      []string        `json:"keys"`      // vkeys that it signs the log with as a member; none of an observer
 }
 
 // NodeList is the nodes, by id.
@@ -80,6 +82,9 @@ func (h *handler) nodes(*http.Request) (any, error) {
 		if at := slices.IndexFunc(board.Candidates, func(o committee.Candidate) bool { return o.ID == n.ID }); at >= 0 {
 			o := board.Candidates[at]
 			v.Seated, v.Since, v.Ready = o.Seated, o.Since, Moment(o.Ready)
+		}
+		if v.Keys, _, err = chain.MemberKeys(s, n.ID); err != nil {
+			return nil, err
 		}
 		out.Nodes = append(out.Nodes, v)
 	}

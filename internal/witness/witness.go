@@ -73,9 +73,10 @@ type Witness struct {
 
 // memory is what the witness remembers of a log.
 type memory struct {
-	keys receipt.Keys
+	origin string
 
-	mu       sync.Mutex // guards what follows, and is held from the check until the head is durable
+	mu       sync.Mutex   // guards what follows, and is held from the check until the head is durable
+	keys     receipt.Keys // configured, and as the heads that were cosigned have handed them on
 	head     receipt.Head
 	signed   []byte // head's checkpoint as the log signed it; nil: none was cosigned yet
 	cosigned []byte // the same with the witness's line
@@ -97,7 +98,7 @@ func Open(cfg Config) (*Witness, error) {
 	}
 	w := &Witness{cfg: cfg, key: key, store: s, logs: map[string]*memory{}}
 	for _, keys := range cfg.Logs {
-		m := &memory{keys: keys}
+		m := &memory{origin: keys.Origin(), keys: keys}
 		if err := w.recall(m); err != nil {
 			return nil, errors.Join(err, s.close())
 		}
@@ -114,7 +115,7 @@ func (w *Witness) Key() receipt.Cosigner { return w.key }
 
 // recall reads what is remembered of a log.
 func (w *Witness) recall(m *memory) error {
-	origin := m.keys.Origin()
+	origin := m.origin
 	signed, err := w.store.read(fileOf(origin, "head"))
 	if err != nil || signed == nil {
 		return err
@@ -123,6 +124,13 @@ func (w *Witness) recall(m *memory) error {
 		return fmt.Errorf("reading what is remembered of %s: %w", origin, ErrDamaged)
 	}
 	m.signed = signed
+	// What the head has carried of hand-overs goes on to count. With keys that were
+	// configured anew it may say nothing.
+	if h, err := receipt.OpenHead(signed, m.keys); err == nil {
+		if m.keys, err = m.keys.Follow(h.Handovers...); err != nil {
+			return fmt.Errorf("reading what is remembered of %s: %w", origin, err)
+		}
+	}
 	// The line that was given out is kept for monitors. It may be older than the
 	// head, or torn: it carries no promise that the head does not.
 	kept, err := w.store.read(fileOf(origin, "cosigned"))
@@ -160,8 +168,12 @@ func (w *Witness) add(r Request) ([]byte, error) {
 	if m == nil {
 		return nil, ErrUnknownLog
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	head, err := receipt.OpenHead(r.Checkpoint, m.keys)
 	switch {
+	case errors.Is(err, receipt.ErrHandover):
+		return nil, fmt.Errorf("%w: %w", ErrNotTheLog, err)
 	case errors.Is(err, receipt.ErrUnsigned):
 		return nil, fmt.Errorf("%w: %w", ErrNotTheLog, err)
 	case err != nil:
@@ -169,8 +181,6 @@ func (w *Witness) add(r Request) ([]byte, error) {
 	case r.Old > head.Size:
 		return nil, fmt.Errorf("%w: the old size %d is larger than the checkpoint's %d", ErrMalformed, r.Old, head.Size)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	if r.Old != m.head.Size {
 		return nil, &Conflict{Size: m.head.Size}
 	}
@@ -229,7 +239,11 @@ func (w *Witness) remember(m *memory, head receipt.Head) error {
 		// Which of the two stands now is known again at the next start.
 		return fmt.Errorf("remembering size %d of %s: %w", head.Size, head.Origin, err)
 	}
-	m.head, m.signed, m.cosigned = head, head.Signed, nil
+	keys, err := m.keys.Follow(head.Handovers...)
+	if err != nil {
+		return fmt.Errorf("remembering size %d of %s: %w", head.Size, head.Origin, err)
+	}
+	m.keys, m.head, m.signed, m.cosigned = keys, head, head.Signed, nil
 	return nil
 }
 

@@ -101,6 +101,40 @@ func TestCosigns(t *testing.T) {
 	}
 }
 
+// A witness follows the log's keys from the checkpoints that it cosigns, also after a
+// restart, and cosigns nothing by a key that was handed over, nor by one that it was
+// handed to a second time.
+func TestFollowsKeys(t *testing.T) {
+	l := witnesstest.New(t, origin)
+	l.Grow(t, 5, "same")
+	thief := l.Fork(t, 5)
+	cfg := config(t, t.TempDir(), newKey(t), l)
+	w, err := witness.Open(cfg)
+	must(t, err)
+	_, err = w.Add(request(t, l, 0, 5))
+	must(t, err)
+	old := l.Fork(t, 5)
+	l.HandOver(t)
+	l.Grow(t, 2, "same")
+	_, err = w.Add(request(t, l, 5, 7))
+	must(t, err)
+	must(t, w.Close())
+	w = open(t, cfg)
+	for name, x := range map[string]*witnesstest.Log{"by the key that was handed over": old, "handed over a second time": thief} {
+		if x == thief {
+			x.HandOver(t)
+		}
+		x.Grow(t, 4, "same")
+		if _, err := w.Add(request(t, x, 7, 9)); !errors.Is(err, witness.ErrNotTheLog) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	l.HandOver(t)
+	l.Grow(t, 2, "same")
+	_, err = w.Add(request(t, l, 7, 9))
+	must(t, err)
+}
+
 // Every attack on a witness that has cosigned size 7, by what the standard has it
 // answer (c2sp.org/tlog-witness).
 func TestRefuses(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"signalbox.dev/signalbox/internal/oversight"
+	"signalbox.dev/signalbox/receipt"
 )
 
 // R7.1, R8.1: four validators from the ceremony on, each a process. One killed,
@@ -133,6 +134,9 @@ func (c *council) terms() {
 	v := decoded[oversight.CommitteeView](c.T, c.office("committee", "show", "--json"))
 	if v.Seated != 3 || v.Terms.Seats != 3 || v.Terms.Epoch != 1000 || v.Terms.Window != 100 || v.Candidates != 4 {
 		c.Errorf("after the order the committee is %+v", v)
+	}
+	if p, err := receipt.ParsePolicy(string(c.office("committee", "policy"))); err != nil || !strings.HasPrefix(p.Needs(), "3 of (2 of (") {
+		c.Errorf("the policy for verifiers: %v, it needs %s", err, p.Needs())
 	}
 	if out := string(c.run("--lang", "zh", "authority", "committee", "show", "--data", c.in("authority"))); !strings.Contains(out, "席位数") {
 		c.Errorf("in Chinese:\n%s", out)

@@ -21,7 +21,8 @@ type Log struct {
 	Keys receipt.Keys
 	VKey string
 
-	signer note.Signer
+	signer note.Signer  // not changed while others use the log
+	now    receipt.Keys // likewise; Keys with hand-overs
 	origin string
 
 	mu     sync.Mutex // guards what follows
@@ -41,7 +42,7 @@ func New(t testing.TB, origin string) *Log {
 	must(t, err)
 	signer, err := note.NewSigner(secret)
 	must(t, err)
-	return &Log{Keys: keys, VKey: vkey, signer: signer, origin: origin, lines: map[int64][]byte{}, signed: map[int64][]byte{}}
+	return &Log{Keys: keys, now: keys, VKey: vkey, signer: signer, origin: origin, lines: map[int64][]byte{}, signed: map[int64][]byte{}}
 }
 
 // Fork is another log of the same key that begins with this one's first size leaves.
@@ -50,7 +51,7 @@ func (l *Log) Fork(t testing.TB, size int64) *Log {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return &Log{
-		Keys: l.Keys, VKey: l.VKey, signer: l.signer, origin: l.origin, size: size,
+		Keys: l.Keys, now: l.now, VKey: l.VKey, signer: l.signer, origin: l.origin, size: size,
 		hashes: slices.Clone(l.hashes[:tlog.StoredHashCount(size)]), lines: map[int64][]byte{}, signed: map[int64][]byte{},
 	}
 }
@@ -115,8 +116,25 @@ func (l *Log) at(size int64) ([]byte, error) {
 		return nil, err
 	}
 	b, err := receipt.SignCheckpoint(l.origin, size, root, l.signer)
+	b = append(b, l.now.Carry()...)
 	l.signed[size] = b
 	return b, err
+}
+
+// HandOver hands the log's key over to a new one, for sizes beyond the present.
+func (l *Log) HandOver(t testing.TB) {
+	t.Helper()
+	secret, vkey, err := receipt.NewLogKey(rand.Reader, l.origin)
+	must(t, err)
+	next, err := note.NewSigner(secret)
+	must(t, err)
+	s, err := receipt.SignHandover(receipt.Handover{
+		Origin: l.origin, Generation: max(l.now.Generation(), 1) + 1, Size: l.size, Old: l.now.Current(), New: []string{vkey},
+	}, l.signer, next)
+	must(t, err)
+	l.now, err = l.now.Follow(s)
+	must(t, err)
+	l.signer = next
 }
 
 // Sign signs any head in the log's name.
