@@ -8,7 +8,10 @@ const (
 	OutboxSteps      = "signalbox_outbox_steps"
 	OutboxOldest     = "signalbox_outbox_oldest_seconds"
 	OutboxUnanchored = "signalbox_outbox_unanchored"
-	LinkUp           = "signalbox_link_up"
+
+	ReconcileOpen     = "signalbox_reconcile_findings"
+	ReconcileFollowed = "signalbox_reconcile_followed"
+	LinkUp            = "signalbox_link_up"
 
 	ChainHeight    = "signalbox_chain_height"
 	ChainDecisions = "signalbox_chain_log_size"
@@ -77,6 +80,8 @@ func platform() []Metric {
 		{Name: OutboxSteps, Role: role, Labels: []string{"state"}, En: "Steps in the outbox by state: pending, held, granted.", Zh: "发件箱中各状态的环节数。", Look: "pending or granted grows without falling"},
 		{Name: OutboxOldest, Role: role, Labels: []string{"state"}, En: "Age of the oldest step in that state, in seconds; 0 where there is none.", Zh: "该状态下最早环节的等待秒数，没有则为 0。", Look: "pending or granted over 60"},
 		{Name: OutboxUnanchored, Role: role, En: "Records on the business chain whose place was not reported to the supervision chain yet.", Zh: "已上业务链但尚未向监管链报告位置的记录数。", Look: "grows without falling"},
+		{Name: ReconcileOpen, Role: role, Labels: []string{"kind"}, En: "Differences between the platform's database and the business chain that stand, by kind.", Zh: "平台数据库与业务链之间尚未消除的差异数（按类别）。", Look: "anything but undecided, not_stored or not_anchored over 0"},
+		{Name: ReconcileFollowed, Role: role, En: "The last record of the business chain that was compared with the database.", Zh: "已与数据库比对的业务链最后一条记录的序号。", Look: "stands still while records are stored"},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"signalbox.dev/signalbox/internal/ops/opstest"
 	"signalbox.dev/signalbox/internal/platform/outbox"
+	"signalbox.dev/signalbox/internal/platform/reconcile"
 )
 
 // counted is an outbox that counts as it is told.
@@ -19,6 +20,11 @@ type counted struct {
 }
 
 func (c counted) Counts(context.Context) (outbox.Counts, error) { return c.counts, c.err }
+
+// compared is a comparison that came to this.
+type compared struct{ counts reconcile.Counts }
+
+func (c compared) Counts(context.Context) (reconcile.Counts, error) { return c.counts, nil }
 
 func TestFigures(t *testing.T) {
 	got := opstest.Gather(t, Figures(counted{counts: outbox.Counts{
@@ -35,6 +41,18 @@ func TestFigures(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("figures (-want +got):\n%s", diff)
+	}
+	got = opstest.Gather(t, Differences(compared{counts: reconcile.Counts{
+		Open: map[reconcile.Kind]int64{reconcile.NotStored: 2, reconcile.Undecided: 0}, Followed: 7,
+	}}))
+	want = map[string]float64{
+		"signalbox_part_unread{reconciler}":                                 0,
+		"signalbox_reconcile_findings{" + string(reconcile.NotStored) + "}": 2,
+		"signalbox_reconcile_findings{" + string(reconcile.Undecided) + "}": 0,
+		"signalbox_reconcile_followed":                                      7,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("differences (-want +got):\n%s", diff)
 	}
 	// What can't be counted is not shown as nothing to do.
 	got = opstest.Gather(t, Figures(counted{err: errors.New("the disk is gone")}))

@@ -70,7 +70,7 @@ func Open(ctx context.Context, c *Config, version string, clock func() time.Time
 			return "no link to the business chain"
 		},
 		Close:     func() error { return errors.Join(p.Close(), chain.Close()) },
-		Sources:   []ops.Source{Figures(p.Platform), ops.Links(up)},
+		Sources:   []ops.Source{Figures(p.Platform), Differences(p.Platform.Reconcile), ops.Links(up)},
 		Listening: func() map[string]string { return map[string]string{"api": l.Addr()} },
 	}, nil
 }
