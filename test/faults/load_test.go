@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -67,13 +68,20 @@ func (c *cluster) registerOne(ctx context.Context, i int) string {
 			c.want[key] = ref
 			return ref
 		}
+		wait := 50 * time.Millisecond
+		if errors.Is(err, errBusy) {
+			wait = time.Second // as Retry-After asks
+		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(wait):
 		}
 	}
 	return ""
 }
+
+// errBusy is a platform whose backlog is full.
+var errBusy = errors.New("the platform says to come back later")
 
 func (c *cluster) post(ctx context.Context, key string, data []byte) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+"/api/v1/records", bytes.NewReader(data))
@@ -90,6 +98,9 @@ func (c *cluster) post(ctx context.Context, key string, data []byte) (string, er
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return "", err
+	}
+	if r.StatusCode == http.StatusServiceUnavailable {
+		return "", errBusy
 	}
 	if r.StatusCode != http.StatusAccepted && r.StatusCode != http.StatusOK {
 		return "", fmt.Errorf("%s: %s", r.Status, body)
@@ -181,7 +192,12 @@ func (c *cluster) await(n int, within time.Duration) time.Time {
 	defer cancel()
 	var s standing
 	for every := 50 * time.Millisecond; ctx.Err() == nil; time.Sleep(every) {
-		now, err := c.look(ctx, n)
+		// All of them only when the newest have ended: listing thousands takes the
+		// platform longer than what is waited for.
+		now, err := c.look(ctx, min(n, 500))
+		if err == nil && n > 500 && now.ended == now.flows {
+			now, err = c.look(ctx, n)
+		}
 		if err != nil {
 			continue
 		}

@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -40,7 +41,7 @@ func (p Prepared) ID() flow.ID {
 // milliseconds in suite intl, and the database has one writer. When the backlog
 // is full it seals nothing: ErrFull.
 func (o *Outbox) Prepare(ctx context.Context, in Intent) (Prepared, error) {
-	if err := o.room(ctx, o.cfg.Store.DB()); err != nil {
+	if _, err := o.room(ctx, o.cfg.Store.DB()); err != nil {
 		return Prepared{}, err
 	}
 	sealed, err := o.cfg.Sealer.Seal(sealing.Draft{Step: in.Step, Flow: in.Flow, Actor: in.Actor, Payload: in.Payload, To: in.To})
@@ -108,7 +109,8 @@ func (o *Outbox) hand(to chan string, r row) {
 // intend stores the intent in the caller's transaction. It is planned for its
 // second push: the first is made at once, unless there is no room in memory.
 func (o *Outbox) intend(ctx context.Context, tx bun.Tx, r *row) error {
-	if err := o.room(ctx, tx); err != nil {
+	waiting, err := o.room(ctx, tx)
+	if err != nil {
 		return err
 	}
 	if err := place(ctx, tx, r); err != nil {
@@ -118,7 +120,7 @@ func (o *Outbox) intend(ctx context.Context, tx bun.Tx, r *row) error {
 	r.CreatedAt = o.now().UnixMilli()
 	r.NextAt = r.CreatedAt
 	if !o.live.full() {
-		r.NextAt += o.cfg.Pace.Resend.Milliseconds()
+		r.NextAt += o.patience(waiting).Milliseconds()
 	}
 	if err := insert(ctx, tx, r); err != nil {
 		return fmt.Errorf("writing intent: %w", err)
@@ -148,15 +150,19 @@ func insert(ctx context.Context, tx bun.Tx, r *row) error {
 // further. The count is kept by the database itself, so that looking is cheap
 // and exact within tx. What is held waits for an officer, not for a machine, and
 // doesn't count: a full docket must not stop those who are on no list.
-func (o *Outbox) room(ctx context.Context, db bun.IDB) error {
-	waiting, err := backlog(ctx, db)
-	if err != nil {
-		return err
+func (o *Outbox) room(ctx context.Context, db bun.IDB) (waiting int, err error) {
+	waiting, err = backlog(ctx, db)
+	if err == nil && waiting >= o.cfg.Pace.Backlog {
+		err = fmt.Errorf("%w: %d steps wait for an answer", ErrFull, waiting)
 	}
-	if waiting >= o.cfg.Pace.Backlog {
-		return fmt.Errorf("%w: %d steps wait for an answer", ErrFull, waiting)
-	}
-	return nil
+	return waiting, err
+}
+
+// patience is how long a step may go without its answer before it is pushed
+// again: Resend when it is alone, and longer in a queue. Who asks again while the
+// others are only busy makes them busier, until copies are all that they see.
+func (o *Outbox) patience(waiting int) time.Duration {
+	return min(o.cfg.Pace.Resend+time.Duration(waiting)*o.cfg.Pace.Turn, max(o.cfg.Pace.Longest, o.cfg.Pace.Resend))
 }
 
 func backlog(ctx context.Context, db bun.IDB) (int, error) {

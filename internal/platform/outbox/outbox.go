@@ -58,6 +58,7 @@ type Pace struct {
 	Workers     int           // pushes, and puts, in flight at once; 0: 32
 	Retry       time.Duration // before repeating what failed, doubling; 0: 200 ms
 	Resend      time.Duration // before pushing again what was pushed and not decided, doubling; 0: 5 s
+	Turn        time.Duration // how much later that is for each step that waits besides; 0: 5 ms, as if 200 a second were answered
 	Longest     time.Duration // between two attempts; 0: 5 min
 	Poll        time.Duration // between two looks for what is due; 0: 250 ms
 	AnchorEvery time.Duration // at most one batch of anchors in this time; 0: 1 s
@@ -93,6 +94,7 @@ func (p Pace) withDefaults() Pace {
 	}{
 		{&p.Retry, 200 * time.Millisecond},
 		{&p.Resend, 5 * time.Second}, // docs/adr/0027
+		{&p.Turn, 5 * time.Millisecond},
 		{&p.Longest, 5 * time.Minute},
 		{&p.Poll, 250 * time.Millisecond},
 		{&p.AnchorEvery, time.Second},

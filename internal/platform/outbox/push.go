@@ -97,7 +97,11 @@ func (o *Outbox) pushAgain(ctx context.Context, id string) {
 	const text = "UPDATE outbox SET attempts = attempts + 1, accepted = accepted + 1, next_at = ?, " +
 		"submitted_at = CASE submitted_at WHEN 0 THEN ? ELSE submitted_at END WHERE id = ? AND state IN ('pending', 'held')"
 	now := o.now()
-	wait := backoff(o.cfg.Pace.Resend, o.cfg.Pace.Longest, r.Accepted+1)
+	waiting, err := o.Backlog(ctx)
+	if err != nil {
+		waiting = o.cfg.Pace.Backlog // better late than a flood
+	}
+	wait := backoff(o.patience(waiting), o.cfg.Pace.Longest, r.Accepted+1)
 	o.write(ctx, "noting a push", func(ctx context.Context, tx bun.Tx) error {
 		// The decision may have been faster; then its own times stand.
 		_, err := store.Exec(ctx, tx, text, now.Add(wait).UnixMilli(), now.UnixMilli(), id)

@@ -163,7 +163,7 @@ func (o *Outbox) decide(ctx context.Context, r row, leaf receipt.Leaf, d flow.De
 		return o.finish(ctx, from, r)
 	}
 	if !o.live.full() {
-		r.NextAt += o.cfg.Pace.Resend.Milliseconds() // it is stored at once
+		r.NextAt += o.cfg.Pace.Resend.Milliseconds() // it is stored at once; another try asks nobody else to do it again
 	}
 	ours := false
 	if err := o.cfg.Store.Write(ctx, func(ctx context.Context, tx bun.Tx) error {
