@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
 // Follow gives the keys with what hand-over statements add to them: successors that
@@ -68,11 +69,13 @@ func (k Keys) with(h handover) (_ Keys, fits bool, err error) {
 	last := len(k.generations) - 1
 	for i, g := range k.generations {
 		switch from, to := g.same(h.before), g.same(h.after); {
-		case from && i < last && k.handovers[i].text() != h.text():
+		case from && i < last && k.generations[i+1].same(h.after) && k.handovers[i].Generation == h.Generation:
+			return k.again(i, h)
+		case from && i < last:
 			return k, false, fmt.Errorf("%w: generation %d: %w", ErrHandover, h.Generation, ErrForked)
 		case to && i > 0 && k.handovers[i-1].text() != h.text():
 			return k, false, fmt.Errorf("%w: generation %d: other keys were taken over from before", ErrHandover, h.Generation)
-		case from && i < last || to && i > 0:
+		case to && i > 0:
 			return k, true, nil // the same once more
 		case from:
 			return k.succeeded(h)
@@ -81,6 +84,21 @@ func (k Keys) with(h handover) (_ Keys, fits bool, err error) {
 		}
 	}
 	return k, false, nil
+}
+
+// again takes a second statement between the same keys, which both of them have signed:
+// one that was made anew because the first came too late. The one of the larger size
+// counts, so that whoever has seen only the other comes to the same.
+func (k Keys) again(i int, h handover) (Keys, bool, error) {
+	if h.Size <= k.handovers[i].Size {
+		return k, true, nil
+	}
+	if i+1 < len(k.handovers) && h.Size >= k.handovers[i+1].Size {
+		return k, false, fmt.Errorf("%w: generation %d up to size %d does not come before generation %d", ErrHandover, h.Generation, h.Size, h.Generation+1)
+	}
+	out := Keys{generations: k.generations, handovers: slices.Clone(k.handovers)}
+	out.handovers[i] = h
+	return out, true, nil
 }
 
 // succeeded adds the newest keys' successors.
@@ -165,6 +183,15 @@ func (k Keys) Generation() int { return k.from(math.MaxInt64) }
 
 // Known counts the hand-overs that are known.
 func (k Keys) Known() int { return len(k.handovers) }
+
+// Reach names what is known: it changes with every hand-over, and where the size of one does.
+func (k Keys) Reach() string {
+	var b strings.Builder
+	for _, h := range k.handovers {
+		fmt.Fprintf(&b, "%d:%d ", h.Generation, h.Size)
+	}
+	return b.String()
+}
 
 // Handovers are the statements that are known, the oldest first.
 func (k Keys) Handovers() [][]byte {

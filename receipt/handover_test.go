@@ -183,6 +183,24 @@ func TestKeysAreHandedOverOnce(t *testing.T) {
 	}
 }
 
+// A statement that was made anew between the same keys, because the first came too
+// late, takes its place, whichever is seen first; one of a smaller size changes nothing.
+func TestHandoverMadeAnew(t *testing.T) {
+	a, b, c := newHolder(t, origin), newHolder(t, origin), newHolder(t, origin)
+	first, anew, next := a.handOver(t, b, 2, 5), a.handOver(t, b, 2, 8), b.handOver(t, c, 3, 20)
+	for name, order := range map[string][][]byte{"in order": {first, anew, next}, "the other way round": {anew, first, next}, "late": {first, next, anew}} {
+		k, err := a.keys(t).Follow(order...)
+		if err != nil || k.Known() != 2 || !slices.Equal(k.At(8), a.vkeys) || !slices.Equal(k.At(9), b.vkeys) {
+			t.Errorf("%s: %v, %q", name, err, k.Reach())
+		}
+	}
+	k, err := a.keys(t).Follow(first, next)
+	must(t, err)
+	if _, err := k.Follow(a.handOver(t, b, 2, 20)); !errors.Is(err, receipt.ErrHandover) {
+		t.Errorf("beyond the next generation's size: %v", err)
+	}
+}
+
 // Nothing but a statement of all keys, old and new, is followed.
 func TestHandoverRefusesForgeries(t *testing.T) {
 	a, b, c, other := newHolder(t, origin), newHolder(t, origin), newHolder(t, origin), newHolder(t, "other-log")

@@ -40,7 +40,7 @@ func trusted(ctx context.Context, s *store.Store, configured receipt.Keys) (rece
 }
 
 // keeping makes followed statements durable. One of a generation that is there
-// already is never replaced.
+// already gives way: it is between the same keys, of a smaller size (receipt.Keys).
 func keeping(s *store.Store, clock func() time.Time, log *slog.Logger) func([][]byte) error {
 	return func(statements [][]byte) error {
 		var rows []handover
@@ -54,7 +54,8 @@ func keeping(s *store.Store, clock func() time.Time, log *slog.Logger) func([][]
 		err := s.Write(context.Background(), func(ctx context.Context, tx bun.Tx) error {
 			var errs []error
 			for _, r := range rows {
-				_, err := tx.NewInsert().Model(&r).On("CONFLICT DO NOTHING").Exec(ctx)
+				_, err := tx.NewInsert().Model(&r).On("CONFLICT (generation) DO UPDATE").
+					Set("statement = EXCLUDED.statement").Set("at = EXCLUDED.at").Exec(ctx)
 				errs = append(errs, err)
 			}
 			return errors.Join(errs...)

@@ -171,13 +171,13 @@ func (c *contract) admit(tx flow.Hash, rec ledger.Record, keys receipt.Keys, now
 	if n := len(rec.Value); n == 0 || n > t.maxValue() {
 		return receipt.Proven{}, fmt.Errorf("value of %d bytes, want 1 to %d", n, t.maxValue())
 	}
-	p, known := c.proven.get(tx, keys.Known())
+	p, known := c.proven.get(tx, keys.Reach())
 	if !known {
 		var err error
 		if p, err = receipt.Verify(rec.Receipt, keys, t.Supervision); err != nil {
 			return p, err
 		}
-		c.proven.put(tx, keys.Known(), p)
+		c.proven.put(tx, keys.Reach(), p)
 	}
 	return p, receipt.Admits(p, receipt.Write{
 		Network:   t.Network,

@@ -201,19 +201,19 @@ func TestProofsAreBounded(t *testing.T) {
 	var p proofs
 	hash := func(i int) flow.Hash { return flow.SumHash([]byte{byte(i), byte(i >> 8), byte(i >> 16)}) }
 	for i := range 5 * maxProofs {
-		p.put(hash(i), 1, receipt.Proven{Index: int64(i)})
+		p.put(hash(i), "2:9 ", receipt.Proven{Index: int64(i)})
 	}
 	if n := len(p.old) + len(p.new); n > 2*maxProofs {
 		t.Errorf("%d proofs are kept, want at most %d", n, 2*maxProofs)
 	}
-	if v, ok := p.get(hash(5*maxProofs-1), 1); !ok || v.Index != 5*maxProofs-1 {
+	if v, ok := p.get(hash(5*maxProofs-1), "2:9 "); !ok || v.Index != 5*maxProofs-1 {
 		t.Error("the newest proof is gone")
 	}
-	if _, ok := p.get(hash(5*maxProofs-1), 2); ok {
+	if _, ok := p.get(hash(5*maxProofs-1), "2:10 "); ok {
 		t.Error("what was proven before keys were handed over counts afterwards")
 	}
 	p.drop(hash(5*maxProofs - 1))
-	if _, ok := p.get(hash(5*maxProofs-1), 1); ok {
+	if _, ok := p.get(hash(5*maxProofs-1), "2:9 "); ok {
 		t.Error("a dropped proof is still there")
 	}
 }

@@ -19,14 +19,14 @@ type proofs struct {
 }
 
 type proof struct {
-	known  int // hand-overs that were known
+	known  string // hand-overs that were known: receipt.Keys.Reach
 	proven receipt.Proven
 }
 
 // maxProofs is the size of each half: what can be in flight, about a kilobyte each.
 const maxProofs = 8192
 
-func (p *proofs) get(tx flow.Hash, known int) (receipt.Proven, bool) {
+func (p *proofs) get(tx flow.Hash, known string) (receipt.Proven, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	v, ok := p.new[tx]
@@ -36,7 +36,7 @@ func (p *proofs) get(tx flow.Hash, known int) (receipt.Proven, bool) {
 	return v.proven, ok && v.known == known
 }
 
-func (p *proofs) put(tx flow.Hash, known int, v receipt.Proven) {
+func (p *proofs) put(tx flow.Hash, known string, v receipt.Proven) {
 	v.LeafBytes = nil // decoded already
 	p.mu.Lock()
 	defer p.mu.Unlock()

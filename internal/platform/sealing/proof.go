@@ -65,7 +65,7 @@ func (k *logKeys) follow(statements [][]byte) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnproven, err)
 	}
-	if keys.Known() > k.keys.Known() && k.keep != nil {
+	if keys.Reach() != k.keys.Reach() && k.keep != nil {
 		if err := k.keep(statements); err != nil {
 			return fmt.Errorf("keeping a hand-over of the authority's keys: %w", err)
 		}
