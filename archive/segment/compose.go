@@ -16,6 +16,7 @@ type Content struct {
 	Number       int64
 	From, To     int64 // leaves
 	Blocks       int64 // see Manifest
+	Seen         int64 // likewise
 	Previous     flow.Hash
 	Leaves       [][]byte // from From to before the size of the last checkpoint
 	Hashes       tlog.HashReader
@@ -56,7 +57,7 @@ func Compose(c Content) ([]Named, Manifest, error) {
 
 func (c Content) manifest() (Manifest, error) {
 	m := Manifest{
-		Format: format, Chain: c.Chain, Number: c.Number, From: c.From, To: c.To, Blocks: c.Blocks, Previous: c.Previous,
+		Format: format, Chain: c.Chain, Number: c.Number, From: c.From, To: c.To, Blocks: c.Blocks, Seen: c.Seen, Previous: c.Previous,
 	}
 	if len(c.Checkpoints) == 0 {
 		return m, errors.New("no checkpoint covers it")

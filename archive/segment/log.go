@@ -17,6 +17,9 @@ type Log struct {
 	Size  int64
 	Fetch Fetch
 	tiles map[string][]byte // that were read
+
+	bundle string // that was read last
+	leaves [][]byte
 }
 
 var _ tlog.HashReader = (*Log)(nil)
@@ -60,6 +63,9 @@ func (l *Log) tile(t tlog.Tile) ([]byte, error) {
 // Leaf gives the bytes of a leaf.
 func (l *Log) Leaf(index int64) ([]byte, error) {
 	t := wide(-1, index>>tileHeight, l.Size)
+	if l.bundle == tileName(t) {
+		return l.leaves[index%Width], nil
+	}
 	data, err := l.Fetch(tileName(t))
 	if err != nil {
 		return nil, err
@@ -71,6 +77,7 @@ func (l *Log) Leaf(index int64) ([]byte, error) {
 	if len(leaves) != t.W {
 		return nil, fmt.Errorf("%w: %s has %d leaves", ErrDamaged, tileName(t), len(leaves))
 	}
+	l.bundle, l.leaves = tileName(t), leaves
 	return leaves[index%Width], nil
 }
 

@@ -22,7 +22,10 @@ type Manifest struct {
 	To     int64  `json:"to"`     // the leaf after the last; both are whole tiles' ends
 	// Before this height, everything that blocks hold of decisions, orders and
 	// anchors is in this segment and those before it.
-	Blocks     int64     `json:"blocks"`
+	Blocks int64 `json:"blocks"`
+	// Seen is the chain's height when its decisions were read: anchors of blocks up to it
+	// stand with them.
+	Seen       int64     `json:"seen"`
 	Size       int64     `json:"size"`       // of the log at Checkpoint, To or larger
 	Root       tlog.Hash `json:"root"`       // of the log at that size, base64
 	Checkpoint string    `json:"checkpoint"` // as signed

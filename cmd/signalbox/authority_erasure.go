@@ -36,12 +36,18 @@ func (c *erasureOrderCommand) Run(a *app) error {
 	if c.Law != "" {
 		e.Ground = contract.ByLaw
 	}
+	cl := c.client()
+	defer cl.Close()
 	for _, text := range c.Tx {
 		tx, err := flow.ParseHash(text)
 		if err != nil {
 			return fmt.Errorf("transaction: %w", err)
 		}
-		e.Payloads = append(e.Payloads, contract.Payload{Tx: tx})
+		p, err := cl.Payload(a.ctx, tx)
+		if err != nil {
+			return a.plain(err)
+		}
+		e.Payloads = append(e.Payloads, p)
 	}
 	return c.carry(a, contract.PayloadErase, e)
 }

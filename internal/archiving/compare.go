@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"signalbox.dev/signalbox/archive"
 	"signalbox.dev/signalbox/archive/segment"
 	"signalbox.dev/signalbox/flow"
@@ -29,7 +31,7 @@ func Compare(ctx context.Context, s archive.Store, source *chain.Source) (Compar
 			c.problem("segment %d is of chain %s", m.Number, m.Chain)
 			return nil
 		}
-		if err := c.root(m); err != nil {
+		if err := c.root(ctx, m); err != nil {
 			return err
 		}
 		return c.noted(ctx, m)
@@ -54,8 +56,8 @@ func (c *comparing) problem(format string, args ...any) {
 	c.Problems = append(c.Problems, "archive: "+fmt.Sprintf(format, args...))
 }
 
-// root compares the log at a segment's checkpoint.
-func (c *comparing) root(m segment.Manifest) error {
+// root compares the log at a segment's end.
+func (c *comparing) root(ctx context.Context, m segment.Manifest) error {
 	size, err := c.source.Size()
 	if err != nil {
 		return err
@@ -64,12 +66,16 @@ func (c *comparing) root(m segment.Manifest) error {
 		c.problem("segment %d is of a log of %d decisions, the chain has %d: it was set back", m.Number, m.Size, size)
 		return nil
 	}
-	root, err := c.source.Root(m.Size)
+	here, err := tlog.TreeHash(m.To, &segment.Log{Size: m.Size, Fetch: fetcher(ctx, c.store)})
 	if err != nil {
 		return err
 	}
-	if root != m.Root {
-		c.problem("segment %d: its root of %d decisions is not the chain's: they are of two histories", m.Number, m.Size)
+	root, err := c.source.Root(m.To) // whole tiles: the chain has that without the archive
+	if err != nil {
+		return err
+	}
+	if root != here {
+		c.problem("segment %d: its root of %d decisions is not the chain's: they are of two histories", m.Number, m.To)
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ func newPruned(t testing.TB, dir string, keep int64) (a *archived, stop func()) 
 	f := chaintest.New(t, envelope.GM())
 	a = &archived{Fixture: f, dir: filepath.Join(t.TempDir(), "archive"), given: map[int64][]byte{}}
 	a.store = opened(t, a.dir)
-	a.chain, stop = f.OpenArchived(t, dir, archiving.NewReader(a.store, f.Keys), keep)
+	a.chain, stop = f.OpenArchived(t, dir, archiving.NewReader(a.store, f.Keys).Archived(), keep)
 	return a, stop
 }
 
@@ -47,7 +47,7 @@ func TestPruning(t *testing.T) {
 		t.Fatalf("keeping all: base %d", a.chain.Base())
 	}
 	stop()
-	a.chain, stop = a.OpenArchived(t, dir, archiving.NewReader(a.store, a.Keys), 2)
+	a.chain, stop = a.OpenArchived(t, dir, archiving.NewReader(a.store, a.Keys).Archived(), 2)
 	for range 2 { // blocks go after the one that is waited for
 		a.fill(t, 4)
 	}
@@ -59,7 +59,7 @@ func TestPruning(t *testing.T) {
 	readAll(t, a)
 	stop()
 	t.Run("checked again", func(t *testing.T) { checkPruned(t, a, dir) })
-	a.chain, stop = a.OpenArchived(t, dir, archiving.NewReader(a.store, a.Keys), 2)
+	a.chain, stop = a.OpenArchived(t, dir, archiving.NewReader(a.store, a.Keys).Archived(), 2)
 	a.fill(t, 4)
 	readAll(t, a)
 	stop()
@@ -71,7 +71,7 @@ func TestPruning(t *testing.T) {
 }
 
 // nothing is an archive that was lost.
-type nothing struct{}
+type nothing struct{ chain.Archived }
 
 func (nothing) Transaction(context.Context, flow.Hash, int64) ([]byte, error) {
 	return nil, archive.ErrNotFound
@@ -119,7 +119,7 @@ func readAll(t *testing.T, a *archived) {
 // checkPruned: an audit of a pruned chain checks what is there and says what is not.
 func checkPruned(t *testing.T, a *archived, dir string) {
 	count := 0
-	found, err := chain.Replay(t.Context(), dir, a.Keys, func(chain.Decided) error { count++; return nil })
+	found, err := chain.ReplayArchived(t.Context(), dir, a.Keys, archiving.NewReader(a.store, a.Keys).Archived(), func(chain.Decided) error { count++; return nil })
 	must(t, err)
 	if len(found.Problems) > 0 || found.Pruned < 1 || count != len(a.decided) || found.Checkpoints == 0 {
 		t.Errorf("audit of a pruned chain: %+v, %d decisions", found, count)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"signalbox.dev/signalbox/archive"
 	"signalbox.dev/signalbox/archive/segment"
@@ -13,6 +14,9 @@ import (
 	"signalbox.dev/signalbox/internal/chain"
 	"signalbox.dev/signalbox/receipt"
 )
+
+// hashesWait bounds one reading of the log's hashes.
+const hashesWait = 30 * time.Second
 
 // Reader finds decisions in an archive. It believes the authority's keys and
 // nothing else: what it gives was verified. Safe for concurrent use.
@@ -23,6 +27,23 @@ type Reader struct {
 	mu       sync.Mutex // guards what follows
 	segments []*segment.Manifest
 	last     opened // what is asked for next is mostly in the same segment
+	indexes  map[int64][]byte
+	held     int // bytes of indexes
+
+	reading sync.Mutex // held while proofs are read from parts, which guards that
+	parts   parts      // of the segment that was read last
+}
+
+// maxIndexes bounds the indexes that are kept in memory, in bytes. Whoever asks for
+// what is not there has all of them looked through.
+const maxIndexes = 64 << 20
+
+// parts are a segment's, as proofs are made from them.
+type parts struct {
+	segment     int64
+	log         *segment.Log // nil: none is read
+	checkpoints []segment.Signed
+	decisions   []segment.Decision
 }
 
 // opened are a segment's transactions.
@@ -118,7 +139,7 @@ func (r *Reader) find(ctx context.Context, key []byte) ([]place, error) {
 	}
 	var out []place
 	for _, m := range segments {
-		data, err := r.store.Get(ctx, segment.Name(m.Number, segment.Index))
+		data, err := r.index(ctx, m.Number)
 		if err != nil {
 			return nil, fmt.Errorf("segment %d: %w", m.Number, err)
 		}
@@ -155,16 +176,14 @@ func (r *Reader) open(ctx context.Context, at place) (Found, error) {
 	fail := func(err error) (Found, error) {
 		return Found{}, fmt.Errorf("segment %d, leaf %d: %w", at.in.Number, at.index, err)
 	}
-	data, err := r.part(ctx, at.in, segment.Checkpoints)
-	if err != nil {
-		return fail(err)
+	r.reading.Lock()
+	p, err := r.opened(ctx, at.in)
+	if err == nil {
+		p.log.Fetch = fetcher(ctx, r.store)
+		f.Receipt, err = p.log.Receipt(at.index, p.checkpoints)
 	}
-	checkpoints, err := segment.DecodeCheckpoints(data)
+	r.reading.Unlock()
 	if err != nil {
-		return fail(err)
-	}
-	log := &segment.Log{Size: at.in.Size, Fetch: fetcher(ctx, r.store)}
-	if f.Receipt, err = log.Receipt(at.index, checkpoints); err != nil {
 		return fail(err)
 	}
 	proven, err := receipt.Verify(f.Receipt, r.keys, r.keys.Origin())
@@ -172,19 +191,56 @@ func (r *Reader) open(ctx context.Context, at place) (Found, error) {
 		return fail(err)
 	}
 	f.Leaf, f.LeafBytes = proven.Leaf, proven.LeafBytes
-	if data, err = r.part(ctx, at.in, segment.Decisions); err != nil {
-		return fail(err)
-	}
-	decisions, err := segment.DecodeDecisions(data)
-	if err != nil {
-		return fail(err)
-	}
 	i := at.index - at.in.From
-	if i < 0 || i >= int64(len(decisions)) || decisions[i].Tx != f.Leaf.Tx {
+	if i < 0 || i >= int64(len(p.decisions)) || p.decisions[i].Tx != f.Leaf.Tx {
 		return fail(fmt.Errorf("%w: decisions and leaves don't fit together", segment.ErrDamaged))
 	}
-	f.Decision = decisions[i]
+	f.Decision = p.decisions[i]
 	return f, nil
+}
+
+// opened reads the parts of a segment that proofs are made from; reading must be held.
+func (r *Reader) opened(ctx context.Context, m *segment.Manifest) (parts, error) {
+	if r.parts.log != nil && r.parts.segment == m.Number {
+		return r.parts, nil
+	}
+	p := parts{segment: m.Number, log: &segment.Log{Size: m.Size}}
+	data, err := r.part(ctx, m, segment.Checkpoints)
+	if err != nil {
+		return p, err
+	}
+	if p.checkpoints, err = segment.DecodeCheckpoints(data); err != nil {
+		return p, err
+	}
+	if data, err = r.part(ctx, m, segment.Decisions); err != nil {
+		return p, err
+	}
+	if p.decisions, err = segment.DecodeDecisions(data); err != nil {
+		return p, err
+	}
+	r.parts = p
+	return p, nil
+}
+
+// index reads a segment's, and keeps it for the next look.
+func (r *Reader) index(ctx context.Context, number int64) ([]byte, error) {
+	r.mu.Lock()
+	data, ok := r.indexes[number]
+	r.mu.Unlock()
+	if ok {
+		return data, nil
+	}
+	data, err := r.store.Get(ctx, segment.Name(number, segment.Index))
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.indexes == nil || r.held+len(data) > maxIndexes {
+		r.indexes, r.held = map[int64][]byte{}, 0
+	}
+	r.indexes[number], r.held = data, r.held+len(data)
+	return data, nil
 }
 
 // part reads a part of a segment and compares it with the manifest.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
+	"signalbox.dev/signalbox/archive/segment"
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/chain"
 )
@@ -60,13 +62,29 @@ func (s *Schedule) Once(ctx context.Context) error {
 	if err != nil || last == nil {
 		return err
 	}
+	return s.announce(ctx, last)
+}
+
+// announce says on the chain what it has not been told yet, each segment by itself:
+// which anchors stand with its decisions differs.
+func (s *Schedule) announce(ctx context.Context, last *segment.Manifest) error {
 	has, err := s.Chain.Archived()
 	if err != nil {
 		return err
 	}
-	if now := (chain.ArchivedTo{Leaves: last.To, Blocks: last.Blocks}); now != has {
-		if err := s.Announce(ctx, now); err != nil {
-			return fmt.Errorf("saying on the chain what is archived: %w", err)
+	news := []*segment.Manifest{}
+	for m := last; m.To > has.Leaves; {
+		news = append(news, m)
+		if m.Number == 0 {
+			break
+		}
+		if m, _, err = readManifest(ctx, s.Store, m.Number-1); err != nil {
+			return err
+		}
+	}
+	for _, m := range slices.Backward(news) {
+		if err := s.Announce(ctx, chain.ArchivedTo{Leaves: m.To, Blocks: m.Blocks, Seen: m.Seen}); err != nil {
+			return fmt.Errorf("saying on the chain that segment %d is archived: %w", m.Number, err)
 		}
 	}
 	return nil

@@ -106,6 +106,9 @@ func (w *writing) next(ctx context.Context, last *segment.Manifest, sum flow.Has
 	if ok, err := w.checkpoints(&c); err != nil || !ok {
 		return nil, nil, err
 	}
+	if c.Seen, err = w.Source.Height(); err != nil {
+		return nil, nil, err
+	}
 	if err := w.fill(ctx, &c); err != nil {
 		return nil, nil, fmt.Errorf("archiving segment %d: %w", c.Number, err)
 	}

@@ -14,15 +14,18 @@ type ArchivedTo struct {
 
 	Leaves int64 // decisions of leaves below this
 	Blocks int64 // all that blocks below this height hold of decisions, orders and anchors
+	Seen   int64 // anchors of blocks up to this height stand with the decisions
 }
 
 // archived is what the chain keeps of that.
 type archived struct {
 	_ struct{} `cbor:",toarray"`
 
-	Leaves int64
-	Blocks int64
-	Root   tlog.Hash // of the log at Leaves
+	Leaves    int64
+	Blocks    int64
+	Root      tlog.Hash // of the log at Leaves
+	Forgotten int64     // leaves below this are taken out of the state
+	Spans     []span    // that are not, all of them whole tiles
 }
 
 // archive takes the authority's word. It never goes back.
@@ -38,11 +41,18 @@ func (b *block) archive(tx Transaction) error {
 	if body.Leaves < at.Leaves || body.Blocks < at.Blocks || body.Leaves > b.size || body.Blocks > b.height {
 		return refuse(codeTooEarly, "archived up to leaf %d and block %d: the chain is at %d and %d, and had %d and %d archived", body.Leaves, body.Blocks, b.size, b.height, at.Leaves, at.Blocks)
 	}
+	if len(at.Spans) >= maxSpans {
+		return refuse(codeTooEarly, "%d statements on the archive are not carried out yet", len(at.Spans))
+	}
 	root, err := b.root(body.Leaves)
 	if err != nil {
 		return err
 	}
-	return b.store(archivedName, archived{Leaves: body.Leaves, Blocks: body.Blocks, Root: root})
+	if to := body.Leaves - body.Leaves%tileLeaves; to > at.Forgotten && (len(at.Spans) == 0 || to > at.Spans[len(at.Spans)-1].To) {
+		at.Spans = append(at.Spans, span{To: to, Seen: min(body.Seen, b.height)})
+	}
+	at.Leaves, at.Blocks, at.Root = body.Leaves, body.Blocks, root
+	return b.store(archivedName, at)
 }
 
 // Archived is what the authority has said last of its archive.

@@ -39,7 +39,7 @@ func (c *Chain) Consistency(from, to int64) (tlog.TreeProof, error) {
 	if from < 1 || from > to || to > c.Size() {
 		return nil, fmt.Errorf("proving consistency: no sizes %d and %d in a log of %d", from, to, c.Size())
 	}
-	p, err := tlog.ProveTree(to, from, newOverlay(c.db))
+	p, err := tlog.ProveTree(to, from, c.hashes())
 	if err != nil {
 		return nil, fmt.Errorf("proving consistency of sizes %d and %d: %w", from, to, err)
 	}
@@ -48,7 +48,7 @@ func (c *Chain) Consistency(from, to int64) (tlog.TreeProof, error) {
 
 // Tile gives the log's hashes of a tile that it is large enough for.
 func (c *Chain) Tile(t tlog.Tile) ([]byte, error) {
-	b, err := tlog.ReadTileData(t, newOverlay(c.db))
+	b, err := tlog.ReadTileData(t, c.hashes())
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", t.Path(), err)
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/comet"
@@ -42,8 +44,15 @@ type Erasure struct {
 func (b *block) decided(p contract.Payload) (contract.Decided, bool, error) {
 	var at located
 	ok, err := b.load(txKey(p.Tx), &at)
-	if err != nil || !ok {
+	if err != nil {
 		return contract.Decided{}, false, err
+	}
+	if !ok {
+		leaf, blocks, ok, err := b.proven(p)
+		if err != nil || !ok {
+			return contract.Decided{}, false, err
+		}
+		return contract.Decided{Business: leaf.Business, Issued: leaf.Issued, Held: leaf.Verdict == flow.Held, Index: p.Proof.Index, Height: blocks}, true, nil
 	}
 	raw, err := b.get(leafKey(at.Index))
 	if err != nil {
@@ -56,6 +65,32 @@ func (b *block) decided(p contract.Payload) (contract.Decided, bool, error) {
 	return contract.Decided{
 		Business: leaf.Business, Issued: leaf.Issued, Held: leaf.Verdict == flow.Held, Index: at.Index, Height: at.Height,
 	}, true, nil
+}
+
+// Payload names a decision for an order that erases its payload, with the proof that the
+// chain asks for when it has forgotten the decision.
+func (c *Chain) Payload(tx flow.Hash) (contract.Payload, error) {
+	p := contract.Payload{Tx: tx}
+	d, err := c.ByTx(tx)
+	if err != nil {
+		return p, err
+	}
+	if known, err := c.db.Has([]byte(txKey(tx))); err != nil || known {
+		return p, err
+	}
+	var at archived
+	if _, err := load(c.get, archivedName, &at); err != nil {
+		return p, err
+	}
+	path, err := tlog.ProveRecord(at.Leaves, d.Index, c.hashes())
+	if err != nil {
+		return p, fmt.Errorf("proving leaf %d: %w", d.Index, err)
+	}
+	p.Proof = &contract.Inclusion{Leaf: d.LeafBytes, Index: d.Index}
+	for _, h := range path {
+		p.Proof.Path = append(p.Proof.Path, flow.Hash(h))
+	}
+	return p, nil
 }
 
 // erase notes what an order has erased, for this node's own copies.

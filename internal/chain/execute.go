@@ -1,7 +1,7 @@
 package chain
 
 import (
-	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -53,6 +53,9 @@ func (b *block) begin() error {
 		if b.rules, err = contract.New(state); err != nil {
 			return err
 		}
+	}
+	if err := b.forget(); err != nil {
+		return err
 	}
 	expired, err := b.rules.ExpireHolds(state, b.at(flow.Hash{}))
 	if err != nil {
@@ -214,6 +217,11 @@ func submissionDigest(s flow.Submission) flow.Hash {
 func known(get func(string) ([]byte, error), id flow.ID, digest flow.Hash) error {
 	var s submitted
 	ok, err := load(get, subKey(id), &s)
+	if err == nil && !ok {
+		if old, err := get(idKey(id)); err != nil || old != nil {
+			return cmp.Or(err, error(refuse(codeKnown, "submission %s was decided, and archived since", id)))
+		}
+	}
 	switch {
 	case err != nil:
 		return err
@@ -234,6 +242,11 @@ func (b *block) anchor(tx Transaction) error {
 		return refuse(codeMalformed, "%w", err)
 	}
 	for _, a := range body.Anchors {
+		if stands, err := b.anchored(body.Platform, a); err != nil {
+			return err
+		} else if stands {
+			continue
+		}
 		var at located
 		ok, err := b.load(txKey(a.Tx), &at)
 		if err != nil {
@@ -253,29 +266,39 @@ func (b *block) anchor(tx Transaction) error {
 		if leaf.Platform != body.Platform || leaf.Verdict != flow.Granted || !leaf.Step.Recorded() {
 			return refuse(codeTooEarly, "transaction %s is not a granted record of platform %s", a.Tx, body.Platform)
 		}
-		if err := b.noteAnchor(a, at.Index); err != nil {
+		if err := b.noteAnchor(body.Platform, a, at.Index); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (b *block) noteAnchor(a flow.Anchor, index int64) error {
-	enc, err := flow.Marshal(a)
-	if err != nil {
+// anchored says whether the very anchor stands already.
+func (b *block) anchored(platform string, a flow.Anchor) (bool, error) {
+	var old noted
+	ok, err := b.load(anchorKey(a.Tx), &old)
+	if err != nil || !ok {
+		return false, err
+	}
+	if old.Platform != platform {
+		return false, refuse(codeTooEarly, "transaction %s is not a granted record of platform %s", a.Tx, platform)
+	}
+	if old.Anchor != a {
+		return false, refuse(codeConflict, "transaction %s is anchored elsewhere", a.Tx)
+	}
+	return true, nil
+}
+
+func (b *block) noteAnchor(platform string, a flow.Anchor, index int64) error {
+	if err := b.store(anchorKey(a.Tx), noted{Anchor: a, Platform: platform, Height: b.height}); err != nil {
 		return refuse(codeMalformed, "anchor: %w", err)
 	}
-	old, err := b.get(anchorKey(a.Tx))
-	switch {
-	case err != nil:
+	b.set(openKey(index), nil)
+	to, err := forgotten(b.get)
+	if err != nil || index >= to {
 		return err
-	case old == nil:
-		b.set(anchorKey(a.Tx), enc)
-		b.set(openKey(index), nil)
-	case !bytes.Equal(old, enc):
-		return refuse(codeConflict, "transaction %s is anchored elsewhere", a.Tx)
 	}
-	return nil
+	return b.forgetLeaf(index, 0) // it was kept for this
 }
 
 // order carries out an officer's order. The signatures of the officers that it
@@ -333,11 +356,32 @@ func (b *block) resolve(all []contract.Resolved) error {
 		if err != nil {
 			return err
 		}
+		if err := b.outlived(at.Index, r.Request); err != nil {
+			return err
+		}
 		if err := b.enter(r.Request.Tx, r.Request.Header, flow.SumHash(facts), r.Request.Facts.Subject, r.Decision, at); err != nil {
 			return err
 		}
 		b.set(resolvedKey(b.size-1), r.Request.Tx[:])
 		b.resolved++
 	}
+	return nil
+}
+
+// outlived takes a hold's leaf out of the state that was kept for being one.
+func (b *block) outlived(index int64, r contract.Request) error {
+	to, err := forgotten(b.get)
+	if err != nil || index >= to {
+		return err
+	}
+	raw, err := b.get(leafKey(index))
+	if err != nil || raw == nil {
+		return err
+	}
+	leaf, err := receipt.DecodeLeaf(raw)
+	if err != nil {
+		return fmt.Errorf("reading leaf %d: %w", index, err)
+	}
+	b.dropLeaf(index, leaf, r.Facts.Subject)
 	return nil
 }

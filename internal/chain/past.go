@@ -241,8 +241,8 @@ func (w *watching) tell(fn func(Past) error) error {
 		if err != nil {
 			return err
 		}
-		if d.Leaf.Verdict == flow.Held {
-			if later, err := w.last.ByTx(p.Leaf.Tx); err == nil && later.Index != d.Index {
+		if d.Leaf.Verdict == flow.Held { // one that was forgotten was resolved before
+			if later, err := w.last.ByTx(p.Leaf.Tx); errors.Is(err, ErrNotFound) || err == nil && later.Index != d.Index {
 				continue
 			}
 		}

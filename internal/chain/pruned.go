@@ -4,21 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
-	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/comet"
 )
-
-// Archived gives what blocks held that were pruned (R10.1).
-type Archived interface {
-	// Transaction gives a decided transaction; height is that of the block where it
-	// stood. What it gives is checked against tx.
-	Transaction(ctx context.Context, tx flow.Hash, height int64) ([]byte, error)
-}
-
-// archiveWait bounds one reading from the archive.
-const archiveWait = 30 * time.Second
 
 // Base is the lowest height whose block is kept; 0 while the node does not run.
 func (c *Chain) Base() int64 { return c.node.Base() }

@@ -40,7 +40,7 @@ func (c *Chain) ByTx(tx flow.Hash) (Decided, error) {
 		return Decided{}, err
 	}
 	if !ok {
-		return Decided{}, fmt.Errorf("%w: transaction %s", ErrNotFound, tx)
+		return c.older().byTx(tx)
 	}
 	d := Decided{Index: at.Index, Height: at.Height, Slot: at.Slot}
 	if d.LeafBytes, err = c.get(leafKey(at.Index)); err != nil {
@@ -55,12 +55,7 @@ func (c *Chain) ByTx(tx flow.Hash) (Decided, error) {
 	}
 	d.Reasons, d.Basis, d.Flags, d.Observed, d.Subject = more.Reasons, more.Basis, more.Flags, more.Observed, more.Subject
 	d.Order, d.Grant = more.Order, more.Grant
-	var a flow.Anchor
-	if _, err := load(c.get, anchorKey(tx), &a); err != nil {
-		return Decided{}, err
-	}
-	d.Anchor = a.BusinessTx
-	return d, nil
+	return d, c.older().anchored(&d)
 }
 
 // BySubmission finds the decision on a submission.
@@ -71,16 +66,28 @@ func (c *Chain) BySubmission(id flow.ID) (Decided, error) {
 		return Decided{}, err
 	}
 	if !ok {
-		return Decided{}, fmt.Errorf("%w: submission %s", ErrNotFound, id)
+		return c.older().bySubmission(id)
 	}
 	return c.ByTx(s.Tx)
 }
 
 // BySubject lists a subject's decisions in order (R1.4); key is the pseudonym.
-func (c *Chain) BySubject(key string) ([]Decided, error) { return c.list(subjectPrefix(key)) }
+func (c *Chain) BySubject(key string) ([]Decided, error) {
+	have, err := c.list(subjectPrefix(key))
+	if err != nil {
+		return nil, err
+	}
+	return c.older().list(have, flow.Hash{}, key)
+}
 
 // ByFlow lists a flow's decisions in order (R1.6).
-func (c *Chain) ByFlow(id flow.Hash) ([]Decided, error) { return c.list(flowPrefix(id)) }
+func (c *Chain) ByFlow(id flow.Hash) ([]Decided, error) {
+	have, err := c.list(flowPrefix(id))
+	if err != nil {
+		return nil, err
+	}
+	return c.older().list(have, id, "")
+}
 
 func (c *Chain) list(prefix string) ([]Decided, error) {
 	it, err := c.db.Iterator([]byte(prefix), []byte(prefixEnd(prefix)))
@@ -133,13 +140,20 @@ func openDecide(raw []byte) (flow.Submission, contract.Facts, error) {
 }
 
 // Receipt makes the receipt of a decision, under the first signed checkpoint
-// that covers it, or a later one that witnesses have cosigned.
+// that covers it, or a later one that witnesses have cosigned. Of an archived decision
+// it is the archive's.
 func (c *Chain) Receipt(d Decided) ([]byte, error) {
+	if old, err := c.older().has(d.Index); err != nil {
+		return nil, err
+	} else if old {
+		o, err := c.older().at(d.Index)
+		return o.Receipt, err
+	}
 	cp, size, err := c.checkpoints.best(d.Index)
 	if err != nil {
 		return nil, fmt.Errorf("receipt of transaction %s: %w", d.Leaf.Tx, err)
 	}
-	inclusion, err := tlog.ProveRecord(size, d.Index, newOverlay(c.db))
+	inclusion, err := tlog.ProveRecord(size, d.Index, c.hashes())
 	if err != nil {
 		return nil, fmt.Errorf("receipt of transaction %s: %w", d.Leaf.Tx, err)
 	}
@@ -182,6 +196,10 @@ func (c *Chain) Leaf(index int64) (receipt.Leaf, error) {
 	raw, err := c.get(leafKey(index))
 	if err != nil {
 		return receipt.Leaf{}, err
+	}
+	if raw == nil {
+		o, err := c.older().at(index)
+		return o.Leaf, err
 	}
 	leaf, err := receipt.DecodeLeaf(raw)
 	if err != nil {

@@ -19,6 +19,7 @@ type Replayed struct {
 	Decisions   int64
 	Checkpoints int
 	Pruned      int64    // blocks that are not there any more; with any, nothing was re-executed
+	Forgotten   int64    // decisions that the state has no more, since they are archived
 	Problems    []string // each says what, where
 }
 
@@ -26,9 +27,15 @@ type Replayed struct {
 // state (R8.1, R10.1): it checks that blocks link and are signed by the
 // validators, that every application hash is what execution gives, that every
 // signed checkpoint's root is the log's at its size, and that the node's own
-// database is what execution gives. fn sees every decision in order. An error
-// says that the audit could not be made; what it found wrong is in Problems.
+// database is what execution gives. fn sees every decision in order, but for those that
+// the state has forgotten. An error says that the audit could not be made; what it
+// found wrong is in Problems.
 func Replay(ctx context.Context, dir string, keys receipt.Keys, fn func(Decided) error) (Replayed, error) {
+	return ReplayArchived(ctx, dir, keys, nil, fn)
+}
+
+// ReplayArchived is Replay that reads from the archive what the state has forgotten.
+func ReplayArchived(ctx context.Context, dir string, keys receipt.Keys, archive Archived, fn func(Decided) error) (Replayed, error) {
 	blocks, app, err := again(dir)
 	if err != nil {
 		return Replayed{}, err
@@ -39,7 +46,7 @@ func Replay(ctx context.Context, dir string, keys receipt.Keys, fn func(Decided)
 		return Replayed{}, fmt.Errorf("opening the supervision chain's state: %w", err)
 	}
 	defer db.Close()
-	r := &replay{blocks: blocks, app: app, fresh: app.db, stored: db}
+	r := &replay{blocks: blocks, app: app, fresh: app.db, stored: db, archive: archive}
 	run := r.run
 	if blocks.Base() > 1 {
 		run = r.runPruned
@@ -48,6 +55,9 @@ func Replay(ctx context.Context, dir string, keys receipt.Keys, fn func(Decided)
 		return r.Replayed, err
 	}
 	if err := r.roots(keys); err != nil {
+		return r.Replayed, err
+	}
+	if r.Forgotten, err = forgotten(func(key string) ([]byte, error) { return r.fresh.Get([]byte(key)) }); err != nil {
 		return r.Replayed, err
 	}
 	return r.Replayed, r.decisions(fn)
@@ -59,6 +69,8 @@ type replay struct {
 	app    *application
 	fresh  comet.KV
 	stored comet.KV
+
+	archive Archived // nil: none
 }
 
 func (r *replay) problem(format string, args ...any) {
@@ -173,6 +185,9 @@ func (r *replay) runPruned(ctx context.Context) error {
 	case at.Height != r.blocks.Height() && at.Height != r.blocks.Height()-1:
 		r.problem("supervision chain's database is of block %d, the chain ends at %d", at.Height, r.blocks.Height())
 	}
+	if err := r.upper(); err != nil {
+		return err
+	}
 	if err := r.relog(ctx, at.Size); err != nil {
 		return err
 	}
@@ -189,6 +204,27 @@ func (r *replay) runPruned(ctx context.Context) error {
 	r.fresh = r.stored // for what decisions say beside the leaves
 	r.app.at = at
 	return nil
+}
+
+// upper takes over the hashes of what the state has forgotten, whole tiles of the log.
+// That they are right the application hash says, and each checkpoint.
+func (r *replay) upper() error {
+	to, err := forgotten(func(key string) ([]byte, error) { return r.stored.Get([]byte(key)) })
+	if err != nil || to == 0 {
+		return err
+	}
+	r.Decisions = to
+	it, err := r.stored.Iterator([]byte(hashKey(0)), []byte(hashKey(tlog.StoredHashIndex(0, to))))
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	for ; it.Valid(); it.Next() {
+		if err := r.fresh.Set(bytes.Clone(it.Key()), bytes.Clone(it.Value())); err != nil {
+			return err
+		}
+	}
+	return it.Error()
 }
 
 // relog makes the log again from the database's leaves.
@@ -249,7 +285,11 @@ func (r *replay) roots(keys receipt.Keys) error {
 // decisions gives every replayed decision that stands to fn, in the log's order.
 func (r *replay) decisions(fn func(Decided) error) error {
 	c := &Chain{db: r.fresh, app: r.app, id: r.Chain}
+	c.cfg.Archive = r.archive
 	for i := range r.Decisions {
+		if i < r.Forgotten && r.archive == nil {
+			continue
+		}
 		d, err := c.byIndex(i)
 		if err != nil {
 			return err

@@ -22,6 +22,9 @@ type Source struct {
 	base  func() int64
 	close func() error
 	last  comet.Stored // that was read
+
+	// Archive gives the log's hashes that the chain has forgotten; nil: none.
+	Archive tlog.HashReader
 }
 
 // Source reads the running chain. One Source is for one goroutine.
@@ -64,7 +67,14 @@ func (s *Source) ID() string { return s.id }
 func (s *Source) Size() (int64, error) { return s.size() }
 
 // Root is the log's at a size that it has come to.
-func (s *Source) Root(size int64) (tlog.Hash, error) { return newOverlay(s.db).root(size) }
+func (s *Source) Root(size int64) (tlog.Hash, error) { return tlog.TreeHash(size, s) }
+
+// Height is the chain's last committed block.
+func (s *Source) Height() (int64, error) {
+	var at meta
+	_, err := load(s.get, metaName, &at)
+	return at.Height, err
+}
 
 // Base is the lowest height whose block is kept; 0 for none.
 func (s *Source) Base() int64 { return s.base() }
@@ -86,7 +96,7 @@ func (s *Source) Cosigned(fn func(size int64, signed []byte) error) error {
 
 // ReadHashes implements tlog.HashReader.
 func (s *Source) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
-	return newOverlay(s.db).ReadHashes(indexes)
+	return hashes{newOverlay(s.db), s.Archive}.ReadHashes(indexes)
 }
 
 // LeafBytes are those of the leaf at an index.

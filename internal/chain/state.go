@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"signalbox.dev/signalbox/flow"
@@ -17,12 +18,13 @@ import (
 //	s/contract/...           the contract's state
 //	s/genesis                Genesis, JSON
 //	s/sub/<id>               submitted: what came of a submission
+//	s/id/<16 bytes>          uvarint, the leaf of a submission whose decision was archived and forgotten
 //	s/tx/<hash>              located: where a transaction stands
 //	s/leaf/<index>           the leaf's bytes
 //	s/decision/<hash>        decided: reasons and what the leaf leaves out
 //	s/subject/<key>/<index>  transaction hash; a subject's decisions in order (R1.4)
 //	s/flow/<flow>/<index>    transaction hash; a flow's decisions in order
-//	s/anchor/<hash>          flow.Anchor
+//	s/anchor/<hash>          noted: the anchor, and the height of the block that brought it
 //	s/archived               archived: what the authority has said of its archive
 //	h/<stored hash index>    the log's hashes, as x/mod/sumdb/tlog stores them
 //	l/open/<index>           transaction hash; granted records that wait for their anchor; local
@@ -51,6 +53,7 @@ const (
 
 func subKey(id flow.ID) string        { return "s/sub/" + id.String() }
 func txKey(h flow.Hash) string        { return "s/tx/" + h.String() }
+func idKey(id flow.ID) string         { return "s/id/" + string(id[:]) }
 func leafKey(index int64) string      { return "s/leaf/" + ordinal(index) }
 func decisionKey(h flow.Hash) string  { return "s/decision/" + h.String() }
 func subjectPrefix(k string) string   { return "s/subject/" + k + "/" }
@@ -83,6 +86,15 @@ type submitted struct {
 
 	Tx     flow.Hash
 	Digest flow.Hash // SHA-256 of header, sealed payload and signature
+}
+
+// noted is a granted record's anchor.
+type noted struct {
+	_ struct{} `cbor:",toarray"`
+
+	Anchor   flow.Anchor
+	Platform string // which said so
+	Height   int64
 }
 
 // located says where a transaction stands.
@@ -135,7 +147,7 @@ func (o *overlay) get(key string) ([]byte, error) {
 	return v, nil
 }
 
-// set stages a value; nil takes the key out, which only local keys may be.
+// set stages a value; nil takes the key out.
 func (o *overlay) set(key string, value []byte) {
 	old, staged := o.changes[key]
 	o.undo = append(o.undo, undo{key, old, staged})
@@ -184,6 +196,9 @@ func (o *overlay) digest(prev flow.Hash) flow.Hash {
 		var n [8]byte
 		binary.BigEndian.PutUint32(n[:4], uint32(len(k)))
 		binary.BigEndian.PutUint32(n[4:], uint32(len(o.changes[k])))
+		if o.changes[k] == nil {
+			binary.BigEndian.PutUint32(n[4:], math.MaxUint32) // taken out
+		}
 		h.Write(n[:])
 		h.Write([]byte(k))
 		h.Write(o.changes[k])

@@ -248,9 +248,22 @@ func (c *Client) Version(ctx context.Context, n uint64) (out VersionView, err er
 	return out, err
 }
 
+// Payload names a decision's payload as an order that erases it does, with the proof
+// that the chain may ask for.
+func (c *Client) Payload(ctx context.Context, tx flow.Hash) (p contract.Payload, err error) {
+	var v PayloadView
+	if err := c.get(ctx, "payloads/"+tx.String(), nil, &v); err != nil {
+		return p, err
+	}
+	if err := flow.Unmarshal(v.Payload, &p); err != nil || p.Tx != tx {
+		return p, fmt.Errorf("reading the authority's answer: it is of another payload")
+	}
+	return p, nil
+}
+
 // Erasures lists payloads that officers ordered erased, by order.
 func (c *Client) Erasures(ctx context.Context) (out []ErasureView, err error) {
-	err = c.get(ctx, "/erasures", nil, &out)
+	err = c.get(ctx, "erasures", nil, &out)
 	return out, err
 }
 

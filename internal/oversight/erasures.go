@@ -34,3 +34,21 @@ func (h *handler) erasures(*http.Request) (any, error) {
 	})
 	return out, err
 }
+
+// PayloadView names a payload for an order that erases it.
+type PayloadView struct {
+	Payload []byte `json:"payload"` // encoded contract.Payload
+}
+
+func (h *handler) payload(r *http.Request) (any, error) {
+	tx, err := flow.ParseHash(r.PathValue("tx"))
+	if err != nil {
+		return nil, badParameter("tx", "64 lower-case hexadecimal digits", " 64 位小写十六进制数字")
+	}
+	p, err := h.Chain.Payload(tx)
+	if err != nil {
+		return nil, err
+	}
+	b, err := flow.Marshal(p)
+	return PayloadView{b}, err
+}

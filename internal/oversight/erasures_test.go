@@ -25,6 +25,9 @@ func TestErasures(t *testing.T) {
 	if len(all) != 2 || all[0].Tx != one || all[0].Waiting || all[1].Tx != two || !all[1].Waiting {
 		t.Errorf("erasures: %+v", all)
 	}
+	if p, err := c.Payload(t.Context(), one); err != nil || p.Tx != one || p.Proof.Index != 7 {
+		t.Errorf("naming a payload: %+v, %v", p, err)
+	}
 	_, err = c.Explain(t.Context(), one)
 	var p *Problem
 	if !errors.As(err, &p) || p.Status != http.StatusGone || !strings.Contains(p.En, "order 7") || !strings.Contains(p.Zh, "第 7 号指令") {

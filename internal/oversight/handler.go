@@ -61,6 +61,7 @@ func NewHandler(cfg Config) (http.Handler, error) {
 		{"GET /v1/grants", "listing grants", h.grants},
 		{"GET /v1/rules", "reading the rules", h.rules},
 		{"GET /v1/rules/{version}", "reading a version", h.version},
+		{"GET /v1/payloads/{tx}", "naming a payload", h.payload},
 		{"GET /v1/erasures", "listing erasures", h.erasures},
 		{"GET /v1/explain/{tx}", "explaining", h.explain},
 		{"POST /v1/pseudonyms", "making pseudonyms", h.pseudonyms},

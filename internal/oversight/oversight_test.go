@@ -76,6 +76,10 @@ func (f *fake) Explain(tx flow.Hash) (contract.Explanation, error) {
 
 func (f *fake) Base() int64 { return 10 }
 
+func (f *fake) Payload(tx flow.Hash) (contract.Payload, error) {
+	return contract.Payload{Tx: tx, Proof: &contract.Inclusion{Index: 7}}, nil
+}
+
 func (f *fake) Erasures(fn func(chain.Erasure) error) error {
 	for _, e := range f.gone {
 		if err := fn(e); err != nil {

@@ -19,7 +19,8 @@ type Chain interface {
 	Explain(tx flow.Hash) (contract.Explanation, error)
 	Past(ctx context.Context, from, to time.Time, fn func(chain.Past) error) error
 	Erasures(fn func(chain.Erasure) error) error
-	Base() int64 // the lowest height whose block is kept
+	Payload(tx flow.Hash) (contract.Payload, error) // as an order names it
+	Base() int64                                    // the lowest height whose block is kept
 	Size() int64
 	Height() int64
 	Connected() []string // network ids of the nodes that this one is connected to

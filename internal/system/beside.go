@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"signalbox.dev/signalbox/archive"
 	"signalbox.dev/signalbox/archive/blob"
 	"signalbox.dev/signalbox/internal/archiving"
 	"signalbox.dev/signalbox/internal/chain"
@@ -21,8 +22,31 @@ type Beside struct {
 
 func (b Beside) any() bool { return b.Archive != "" || len(b.Witnesses)+len(b.Cosigners) > 0 }
 
+// older is the archive as a chain reads it; none is named, or it has been opened.
+type older struct {
+	archived chain.Archived
+	store    archive.Store
+}
+
+func (b Beside) older(ctx context.Context, keys receipt.Keys) (older, error) {
+	if b.Archive == "" {
+		return older{}, nil
+	}
+	store, err := blob.OpenReadOnly(ctx, b.Archive)
+	if err != nil {
+		return older{}, err
+	}
+	return older{archiving.NewReader(store, keys).Archived(), store}, nil
+}
+
+func (o older) close() {
+	if o.store != nil {
+		o.store.Close()
+	}
+}
+
 // beside checks them against a supervision chain that does not run.
-func (c *Checked) beside(ctx context.Context, b Beside, dir string, keys receipt.Keys, say func(string)) error {
+func (c *Checked) beside(ctx context.Context, b Beside, dir string, keys receipt.Keys, old older, say func(string)) error {
 	if !b.any() {
 		return nil
 	}
@@ -31,9 +55,12 @@ func (c *Checked) beside(ctx context.Context, b Beside, dir string, keys receipt
 		return err
 	}
 	defer source.Close()
+	if old.archived != nil {
+		source.Archive = old.archived
+	}
 	if b.Archive != "" {
 		say("archive")
-		if err := c.archive(ctx, b.Archive, source, keys); err != nil {
+		if err := c.archive(ctx, old.store, source, keys); err != nil {
 			return err
 		}
 	}
@@ -62,12 +89,7 @@ func (c *Checked) inconsistent(format string, args ...any) {
 	c.Inconsistencies = append(c.Inconsistencies, fmt.Sprintf(format, args...))
 }
 
-func (c *Checked) archive(ctx context.Context, place string, source *chain.Source, keys receipt.Keys) error {
-	store, err := blob.OpenReadOnly(ctx, place)
-	if err != nil {
-		return err
-	}
-	defer store.Close()
+func (c *Checked) archive(ctx context.Context, store archive.Store, source *chain.Source, keys receipt.Keys) error {
 	found, err := archiving.Check(ctx, store, keys, func(int64, int64) {})
 	if err != nil {
 		return err

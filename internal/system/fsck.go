@@ -24,6 +24,7 @@ import (
 type Checked struct {
 	SupervisionBlocks int64 `json:"supervision_blocks"`
 	SupervisionPruned int64 `json:"supervision_pruned"` // blocks that are not there; with any, none was re-executed
+	Archived          int64 `json:"archived"`           // decisions that are in the archive alone
 	BusinessBlocks    int64 `json:"business_blocks"`
 	Checkpoints       int   `json:"checkpoints"`
 
@@ -101,7 +102,12 @@ func check(ctx context.Context, c chains, now time.Time, say func(string)) (Chec
 	}
 	out := Checked{Report: audit.Report{Inconsistencies: []string{}}}
 	say("supervision chain")
-	supervision, err := chain.Replay(ctx, c.dir, keys, func(d chain.Decided) error {
+	older, err := c.beside.older(ctx, keys)
+	if err != nil {
+		return Checked{}, err
+	}
+	defer older.close()
+	supervision, err := chain.ReplayArchived(ctx, c.dir, keys, older.archived, func(d chain.Decided) error {
 		out.Decisions++
 		for _, a := range audits {
 			a.Decision(d.Leaf, d.Anchor)
@@ -115,9 +121,12 @@ func check(ctx context.Context, c chains, now time.Time, say func(string)) (Chec
 		return Checked{}, err
 	}
 	out.SupervisionBlocks, out.Checkpoints = supervision.Blocks, supervision.Checkpoints
-	out.SupervisionPruned = supervision.Pruned
+	out.SupervisionPruned, out.Archived = supervision.Pruned, supervision.Forgotten
+	if out.Archived > 0 && older.archived == nil && len(c.business) > 0 {
+		return Checked{}, fmt.Errorf("the supervision chain has %d decisions in its archive alone: name it (--archive), or what they let in can't be compared", out.Archived)
+	}
 	out.Inconsistencies = append(out.Inconsistencies, supervision.Problems...)
-	if err := out.beside(ctx, c.beside, c.dir, keys, say); err != nil {
+	if err := out.beside(ctx, c.beside, c.dir, keys, older, say); err != nil {
 		return Checked{}, err
 	}
 	for i, b := range c.business {

@@ -41,7 +41,7 @@ func (a *archiver) archived() chain.Archived {
 	if a == nil {
 		return nil
 	}
-	return archiving.NewReader(a.store, a.keys)
+	return archiving.NewReader(a.store, a.keys).Archived()
 }
 
 func (a *archiver) close() error {
