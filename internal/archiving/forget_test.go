@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -135,7 +136,7 @@ func (a *archived) readForgotten(t *testing.T, late chain.Decided, consistency t
 // testLateAnchor: the record that waited is anchored all the same, once, and a second
 // word on it changes nothing.
 func (a *archived) testLateAnchor(t *testing.T, late chain.Decided) {
-	open, err := a.chain.Unanchored(0, 10)
+	open, err := a.chain.Unanchored(0, time.Now().Add(time.Hour), 10)
 	if err != nil || len(open) != 1 || open[0].Leaf.Tx != late.Leaf.Tx {
 		t.Fatalf("%d records wait for their anchor, %v", len(open), err)
 	}

@@ -127,7 +127,7 @@ func (b *block) forgetTile(n int64) {
 
 // forgetCheckpoints takes out those that only forgotten leaves were proven under.
 func (b *block) forgetCheckpoints(from, to int64) error {
-	for _, prefix := range []string{cpPrefix, cosignedPrefix} {
+	for _, prefix := range []string{cpPrefix, cosignedPrefix, memberedPrefix} {
 		it, err := b.db.Iterator([]byte(prefix+ordinal(max(from-forgetStep, 0))), []byte(prefix+ordinal(to)))
 		if err != nil {
 			return fmt.Errorf("looking for checkpoints: %w", err)

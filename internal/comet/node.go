@@ -31,6 +31,7 @@ type Node struct {
 	failed   chan struct{} // closed when it has failed; failure is set before
 	failure  error
 	failing  sync.Once
+	commits  int // of consensus alone
 	stopping atomic.Bool
 	gone     atomic.Bool // the databases are being closed
 

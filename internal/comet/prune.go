@@ -13,8 +13,12 @@ const (
 	// does not stand still when there are many.
 	pruneStep = 500
 	// keptLogs is how many full files of CometBFT's write-ahead log are kept beside
-	// the one being written, of about 10 MB each: more than the largest block has.
-	keptLogs = 4
+	// the one being written. It begins another when it finds one over 10 MB, looking
+	// every 5 s. At a commit the end of the block is in the one being written or the
+	// last full one, and a start reads from there.
+	keptLogs = 2
+	// trimEvery is after how many commits old ones are taken away.
+	trimEvery = 16
 	// evidenceBlocks and evidenceTime are how long CometBFT keeps headers and votes
 	// of pruned blocks, to judge validators by. Nothing of ours judges by them.
 	// Both must have passed.
@@ -25,7 +29,15 @@ const (
 // retain is the height below which blocks may go, told CometBFT with a commit; 0
 // for none. CometBFT prunes the states of those heights as well.
 func (n *Node) retain() int64 {
-	if n.cfg.Retain == nil || n.inner == nil { // inner: blocks are being executed again at the start
+	if n.inner == nil { // blocks are being executed again at the start
+		return 0
+	}
+	if n.commits++; n.commits%trimEvery == 0 {
+		if err := trimLog(n.cfg.Dir); err != nil {
+			n.cfg.Logger.Warn("trimming the write-ahead log", "error", err)
+		}
+	}
+	if n.cfg.Retain == nil {
 		return 0
 	}
 	s := n.inner.BlockStore()
@@ -33,9 +45,6 @@ func (n *Node) retain() int64 {
 	height := min(n.cfg.Retain(base, s.Height()), base+pruneStep, s.Height())
 	if base == 0 || height <= base {
 		return 0
-	}
-	if err := trimLog(n.cfg.Dir); err != nil {
-		n.cfg.Logger.Warn("trimming the write-ahead log", "error", err)
 	}
 	return height
 }
