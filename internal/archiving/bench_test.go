@@ -10,6 +10,7 @@ import (
 	"signalbox.dev/signalbox/archive/segment"
 	"signalbox.dev/signalbox/internal/chain"
 	"signalbox.dev/signalbox/internal/chain/chaintest"
+	"signalbox.dev/signalbox/internal/comet"
 	"signalbox.dev/signalbox/receipt"
 )
 
@@ -97,4 +98,45 @@ func walk(t testing.TB, dir string, fn func(path string, size int64)) {
 		}
 		return nil
 	}))
+}
+
+// BenchmarkState prints what a decision leaves in the chain's state, before it is
+// archived and after (R10.1): keys and values, without what the store adds, and apart
+// from it what flows that go on and records' numbers take.
+func BenchmarkState(b *testing.B) {
+	for range b.N {
+		dir := b.TempDir()
+		a, stop := newPruned(b, dir, 20)
+		a.fill(b, 2*segment.Width)
+		must(b, a.anchor(b, a.decided...))
+		stop()
+		a.logState(b, dir, "before")
+		a.chain, stop = a.OpenArchived(b, dir, nil, 20)
+		must(b, a.schedule().Once(b.Context()))
+		for range 2 {
+			a.fill(b, 1)
+		}
+		stop()
+		a.logState(b, dir, "after")
+	}
+}
+
+func (a *archived) logState(b *testing.B, dir, when string) {
+	b.Helper()
+	db, err := comet.OpenKVReadOnly(filepath.Join(dir, "decisions"))
+	must(b, err)
+	defer db.Close()
+	var all, going int
+	must(b, comet.Scan(db, nil, func(key, value []byte) error {
+		switch k := string(key); {
+		case strings.HasPrefix(k, "s/genesis"), strings.HasPrefix(k, "s/contract/bundle"): // once
+		case strings.HasPrefix(k, "s/contract/"):
+			going += len(key) + len(value)
+		default:
+			all += len(key) + len(value)
+		}
+		return nil
+	}))
+	n := len(a.decided)
+	b.Logf("%s: %d decisions, %d bytes each, and %d for a flow that goes on and its record", when, n, all/n, going/n)
 }

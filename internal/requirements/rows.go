@@ -97,7 +97,7 @@ func console() Section {
 
 func growth() Section {
 	return Section{ID: "R10", Title: "Growth and speed", Source: "technical effects, figure 6, c1 to c8", Rows: []Row{
-		{ID: "R10.1", State: Partial, Note: "blocks are pruned once archived; the decisions' state stays on the node", Text: "Supervision data moves to an archive from time to time, so that the chain stays bounded; what moved can still be proven."},
+		{ID: "R10.1", State: Partial, Note: "blocks are pruned and decisions forgotten once archived; ids of submissions and records' numbers stay on the node", Text: "Supervision data moves to an archive from time to time, so that the chain stays bounded; what moved can still be proven."},
 		{ID: "R10.2", State: Open, Text: "Supervision is not the bottleneck: to avoid the one a central regulator would be is the point of the source."},
 		{ID: "R10.3", State: Open, Text: "Browsers on phones, tablets and computers are the terminals."},
 		{ID: "R10.4", State: Partial, Note: "kinds of business are profiles; prescription is the only one", Text: "Any kind of business can flow this way; prescriptions are one profile."},
