@@ -183,7 +183,7 @@ const (
 
 // place finds the intent's flow and makes sure that the step may come now.
 func place(ctx context.Context, tx bun.Tx, r *row) error {
-	open, whose := busyFlow, r.Ref
+	open, whose := busyFlow, ""
 	switch r.Step {
 	case flow.Register:
 		r.Ref = r.ID
