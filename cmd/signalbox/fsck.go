@@ -19,13 +19,14 @@ type fsckCommand struct {
 	Archive   string   `help:"Check this archive too, in itself and against the supervision chain." placeholder:"PLACE"`
 	Witness   []string `help:"Compare the log with this folder of a witness's memory; may be repeated." type:"existingdir" placeholder:"DIR"`
 	Policy    string   `help:"Check the cosignatures that the authority keeps, of the witnesses that this policy names." type:"existingfile" placeholder:"FILE"`
+	Snapshots string   `help:"With --authority: where its node's snapshots are. Default: the folder snapshots in the authority's." placeholder:"PLACE"`
 	JSON      bool     `help:"Print one JSON object."`
 }
 
 // Help implements kong's HelpProvider.
 func (fsckCommand) Help() string {
 	return "Re-executes both chains from their first block, checks the log against every signed checkpoint, every business record " +
-		"against its decision and the other way round; where they are named, every byte of the archive and whether it is of this chain, goes as far as " +
+		"against its decision and the other way round, and snapshots of the supervision chain against it; where they are named, every byte of the archive and whether it is of this chain, goes as far as " +
 		"blocks were pruned and lacks no payload without an order, and whether witnesses have seen this log and no other. Changes nothing. " +
 		"Exits with 1 when anything is inconsistent.\n\n" +
 		"Examples:\n  signalbox fsck --data ./data\n  signalbox fsck --authority authority --ledger ledger-1 --ledger ledger-2\n" +
@@ -34,12 +35,12 @@ func (fsckCommand) Help() string {
 
 // Run checks and prints.
 func (c *fsckCommand) Run(a *app) error {
-	if len(c.Ledger) > 0 && c.Authority == "" {
-		return errors.New(a.say.of("--ledger goes with --authority", "--ledger 须与 --authority 同用"))
+	if (len(c.Ledger) > 0 || c.Snapshots != "") && c.Authority == "" {
+		return errors.New(a.say.of("--ledger and --snapshots go with --authority", "--ledger 和 --snapshots 须与 --authority 同用"))
 	}
 	say := func(what string) {
 		if !c.JSON {
-			zh := map[string]string{"supervision chain": "监管链", "business chain": "业务链", "archive": "归档", "witnesses": "见证方"}[what]
+			zh := map[string]string{"supervision chain": "监管链", "business chain": "业务链", "archive": "归档", "snapshots": "快照", "witnesses": "见证方"}[what]
 			fmt.Fprintln(a.stderr, a.say.of("checking the "+what+" …", "正在检查"+zh+" …"))
 		}
 	}
@@ -72,7 +73,7 @@ func (c *fsckCommand) Run(a *app) error {
 
 // beside is what is checked with the chains.
 func (c *fsckCommand) beside() (system.Beside, error) {
-	also := system.Beside{Archive: c.Archive, Witnesses: c.Witness}
+	also := system.Beside{Archive: c.Archive, Snapshots: c.Snapshots, Witnesses: c.Witness}
 	if c.Policy == "" {
 		return also, nil
 	}
@@ -121,9 +122,15 @@ func printChecked(w io.Writer, say words, f system.Checked) error {
 	if f.SupervisionPruned > 0 {
 		if _, err := fmt.Fprintf(w, say.of(
 			"The supervision chain's first %d blocks were pruned: no block was re-executed. Checked were the links and signatures of the blocks that are\n"+
-				"left, and leaf for leaf the log against every checkpoint; signalbox archive verify checks what the pruned blocks held.\n",
-			"监管链最早的 %d 个区块已裁剪，因此未重放任何区块。已检查：所余区块的链接与签名，以及日志逐叶与每个检查点是否相符；\n"+
+				"left, the whole state against what the validators have signed, and leaf for leaf the log against every checkpoint; signalbox archive verify checks\n"+
+				"what the pruned blocks held.\n",
+			"监管链最早的 %d 个区块已裁剪，因此未重放任何区块。已检查：所余区块的链接与签名、全部状态与验证者所签的哈希，以及日志逐叶与每个检查点是否相符；\n"+
 				"已裁剪区块的内容由 signalbox archive verify 检查。\n"), f.SupervisionPruned); err != nil {
+			return err
+		}
+	}
+	if f.Snapshots > 0 {
+		if _, err := fmt.Fprintf(w, say.of("snapshots:         %d checked\n", "快照：检查 %d 份\n"), f.Snapshots); err != nil {
 			return err
 		}
 	}

@@ -41,6 +41,8 @@ type cli struct {
 
 	Archive archiveCommand `cmd:"" help:"The archive of a supervision chain: run, list, verify, get, export, restore."`
 
+	Snapshot snapshotCommand `cmd:"" help:"Snapshots of the supervision chain's state: list, verify. signalbox node restore goes on from one."`
+
 	Token     tokenCommand     `cmd:"" help:"Let a program call the platform's API: make a token for it."`
 	Init      initCommand      `cmd:"" help:"Make the folder of a party that runs apart: keys, certificate request, configuration."`
 	Config    configCommand    `cmd:"" help:"Print a role's configuration file, with every key explained."`

@@ -30,7 +30,8 @@ type ledgerCommand struct {
 
 // nodeCommand is a node of the supervision chain.
 type nodeCommand struct {
-	Run nodeRunCommand `cmd:"" help:"Run a node of the supervision chain: a validator, a candidate or an observer, as the chain says."`
+	Run     nodeRunCommand     `cmd:"" help:"Run a node of the supervision chain: a validator, a candidate or an observer, as the chain says."`
+	Restore nodeRestoreCommand `cmd:"" help:"Let a stopped node go on from a snapshot of another's, without the blocks before."`
 }
 
 // running is what the run commands share.

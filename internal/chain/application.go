@@ -43,6 +43,8 @@ type application struct {
 	watch func(contract.State, contract.Request) error
 	// erased is called with a transaction whose payload was erased, after the block of the order is durable.
 	erased func(tx flow.Hash) error
+	// committed is called with the position after a block is durable; nil for nobody.
+	committed func(meta) error
 	// signed is called with the log's new size and root after a block is durable.
 	signed func(size int64, root tlog.Hash) error
 
@@ -127,8 +129,11 @@ func (a *application) Init(g comet.Genesis) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	digest := o.digest(flow.Hash{})
-	at := meta{Digest: digest, AppHash: appHash(0, root, digest)}
+	state, err := o.summed(nil)
+	if err != nil {
+		return nil, err
+	}
+	at := meta{State: state, AppHash: appHash(0, root, state)}
 	if err := a.write(o, at); err != nil {
 		return nil, err
 	}
@@ -270,9 +275,12 @@ func (a *application) Finalize(in comet.Block) (comet.Outcome, error) {
 	if err != nil {
 		return comet.Outcome{}, err
 	}
-	digest := b.digest(a.at.Digest)
+	state, err := b.summed(a.at.State)
+	if err != nil {
+		return comet.Outcome{}, fmt.Errorf("ending block %d: %w", in.Height, err)
+	}
 	a.block, a.root = b, root
-	a.next = meta{Height: in.Height, Size: b.size, Digest: digest, AppHash: appHash(b.size, root, digest)}
+	a.next = meta{Height: in.Height, Size: b.size, State: state, AppHash: appHash(b.size, root, state)}
 	out.AppHash = a.next.AppHash
 	return out, nil
 }
@@ -320,6 +328,11 @@ func (a *application) Commit() error {
 	a.block = nil
 	if handed && a.handed != nil {
 		a.handed()
+	}
+	if a.committed != nil {
+		if err := a.committed(a.at); err != nil {
+			return err
+		}
 	}
 	if grown && a.signed != nil {
 		if err := a.signed(a.at.Size, a.root); err != nil {
@@ -379,8 +392,9 @@ func (a *application) position() meta {
 	return a.at
 }
 
-// appHash binds the log's root and every change of state.
-func appHash(size int64, root tlog.Hash, digest flow.Hash) []byte {
-	h := flow.SumHash([]byte("signalbox/app/v1\n"), binary.BigEndian.AppendUint64(nil, uint64(size)), root[:], digest[:])
+// appHash binds the log and all of the state, whose sum is given as it is stored.
+func appHash(size int64, root tlog.Hash, state []byte) []byte {
+	d := digest(state)
+	h := flow.SumHash([]byte("signalbox/app/v2\n"), binary.BigEndian.AppendUint64(nil, uint64(size)), root[:], d[:])
 	return h[:]
 }

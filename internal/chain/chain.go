@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -31,7 +32,8 @@ type Config struct {
 	// Keep is how many of the newest blocks are never pruned; of the others those are
 	// that the authority has archived. 0 keeps all. A block with a payload that was
 	// erased by an officers' order goes in any case, once it is archived, with all before it.
-	Keep int64
+	Keep      int64
+	Snapshots Snapshots // of the state; the zero value takes none
 
 	// Ring gives the signers of log keys that were handed over to, by their vkey
 	// lines; nil: this node holds no others than Signers.
@@ -48,6 +50,9 @@ func (c Config) Validate() error {
 	}
 	if c.Keep < 0 {
 		return errors.New("supervision chain: blocks to keep: not below zero")
+	}
+	if s := c.Snapshots; s.Every < 0 || s.Every > 0 && s.Take == nil {
+		return errors.New("supervision chain: snapshots: blocks between them: not below zero, and somebody must take them")
 	}
 	for _, s := range c.Signers {
 		if s.Name() != c.Genesis.Contract.Chain {
@@ -75,6 +80,8 @@ type Chain struct {
 	resolutions chan struct{}
 	ready       chan struct{} // closed when Run takes transactions
 	scrubbing   chan struct{} // see scrub
+	copies      chan *Snapshot
+	copying     atomic.Bool // a snapshot is being taken
 }
 
 // Open prepares a node in its directory; nothing runs before Run.
@@ -96,6 +103,9 @@ func Open(cfg Config) (*Chain, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := settle(cfg.Dir); err != nil {
+		return nil, err
+	}
 	db, err := comet.OpenKV(filepath.Join(cfg.Dir, "decisions"))
 	if err != nil {
 		return nil, fmt.Errorf("opening the supervision chain's state: %w", err)
@@ -108,11 +118,13 @@ func Open(cfg Config) (*Chain, error) {
 	c := &Chain{
 		db: db, app: app, cfg: cfg, id: cfg.Genesis.Contract.Chain, ready: make(chan struct{}), resolutions: make(chan struct{}, 1),
 		scrubbing: make(chan struct{}, 1),
+		copies:    make(chan *Snapshot, 1),
 		checkpoints: checkpoints{
 			db: db, origin: cfg.Genesis.Contract.Chain, signers: cfg.Signers, ring: cfg.Ring, mu: new(sync.Mutex), known: new(logKeys),
 		},
 	}
 	app.clock = cfg.Clock
+	app.committed = c.snapshot
 	app.signed, app.settled, app.resolved = c.checkpoints.sign, c.settled, c.announce
 	app.erased, app.handed = c.state, c.handed
 	if len(cfg.Signers) > 0 {
@@ -153,6 +165,7 @@ func (c *Chain) Run(ctx context.Context) error {
 	beside, stop := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	work.Go(func() { c.scrubs(beside) })
+	work.Go(func() { c.snapshots(beside) })
 	if c.cfg.Network != nil {
 		work.Go(func() { c.attend(beside) })
 		work.Go(func() { c.answer(beside) })

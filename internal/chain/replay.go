@@ -161,9 +161,9 @@ func (r *replay) comparePrefix(prefix string) error {
 }
 
 // runPruned checks what can be checked without the first blocks: that those that
-// are left link and are signed, and that the log's hashes are those of its leaves.
-// What the decisions followed from is not re-executed. The database is believed
-// for the rest of what it says, and the log's checkpoints for what leaves say.
+// are left link and are signed, that the log's hashes are those of its leaves, and
+// that log and state are those that the validators have signed the hash of. What
+// the decisions followed from is not re-executed.
 func (r *replay) runPruned(ctx context.Context) error {
 	r.Chain, r.Pruned = r.blocks.Genesis().ChainID, r.blocks.Base()-1
 	var at meta
@@ -195,8 +195,12 @@ func (r *replay) runPruned(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(appHash(at.Size, root, at.Digest), at.AppHash) {
-		r.problem("supervision chain's database: its leaves don't give the app hash of block %d", at.Height)
+	state, err := sumOf(ctx, r.stored)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(appHash(at.Size, root, state), at.AppHash) {
+		r.problem("supervision chain's database: its leaves and its state don't give the app hash of block %d", at.Height)
 	}
 	if err := r.comparePrefix(hashPrefix); err != nil {
 		return err

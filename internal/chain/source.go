@@ -99,6 +99,12 @@ func (s *Source) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	return hashes{newOverlay(s.db), s.Archive}.ReadHashes(indexes)
 }
 
+// Header gives the hash of a block's header. One that is not stored is comet.ErrNoBlock.
+func (s *Source) Header(height int64) ([]byte, error) {
+	b, err := s.read(height)
+	return b.Hash, err
+}
+
 // LeafBytes are those of the leaf at an index.
 func (s *Source) LeafBytes(index int64) ([]byte, error) {
 	b, err := s.get(leafKey(index))

@@ -1,12 +1,10 @@
 package chain
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"maps"
-	"math"
 	"slices"
+	"strings"
 
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/comet"
@@ -76,8 +74,8 @@ type meta struct {
 
 	Height  int64
 	AppHash []byte
-	Size    int64     // leaves in the log
-	Digest  flow.Hash // rolling digest of all state changes
+	Size    int64  // leaves in the log
+	State   []byte // the sum of the state, see sum
 }
 
 // submitted is what came of a submission: the one transaction that counts.
@@ -181,31 +179,35 @@ func (o *overlay) store(key string, v any) error {
 	return nil
 }
 
-// digest rolls the staged state changes into prev, in the order of their keys.
-// Without changes it is prev: an empty block must not change the application hash.
-func (o *overlay) digest(prev flow.Hash) flow.Hash {
-	keys := slices.DeleteFunc(slices.Sorted(maps.Keys(o.changes)), func(k string) bool {
-		return len(k) < len(statePrefix) || k[:len(statePrefix)] != statePrefix
-	})
-	if len(keys) == 0 {
-		return prev
-	}
-	h := sha256.New()
-	h.Write(prev[:])
-	for _, k := range keys {
-		var n [8]byte
-		binary.BigEndian.PutUint32(n[:4], uint32(len(k)))
-		binary.BigEndian.PutUint32(n[4:], uint32(len(o.changes[k])))
-		if o.changes[k] == nil {
-			binary.BigEndian.PutUint32(n[4:], math.MaxUint32) // taken out
+// summed gives the sum of the state with the staged changes, from that without them.
+// Without changes it is the same: an empty block must not change the application hash.
+func (o *overlay) summed(stored []byte) ([]byte, error) {
+	var s *sum
+	for key, value := range o.changes {
+		if !strings.HasPrefix(key, statePrefix) {
+			continue
 		}
-		h.Write(n[:])
-		h.Write([]byte(k))
-		h.Write(o.changes[k])
+		if s == nil {
+			var err error
+			if s, err = decodeSum(stored); err != nil {
+				return nil, err
+			}
+		}
+		old, err := o.db.Get([]byte(key))
+		if err != nil {
+			return nil, fmt.Errorf("reading %q: %w", key, err)
+		}
+		if old != nil {
+			s.remove(key, old)
+		}
+		if value != nil {
+			s.add(key, value)
+		}
 	}
-	var out flow.Hash
-	h.Sum(out[:0])
-	return out
+	if s == nil {
+		return stored, nil
+	}
+	return s.encode(), nil
 }
 
 // contractState is the contract's part of the state.

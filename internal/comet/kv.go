@@ -15,6 +15,9 @@ import (
 // Batch with WriteSync is atomic and durable. Safe for concurrent use.
 type KV = db.DB
 
+// Iterator walks a part of a KV as it was when the Iterator was made. Close it.
+type Iterator = db.Iterator
+
 // Batch collects writes to a KV. Close it in any case.
 type Batch = db.Batch
 

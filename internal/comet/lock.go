@@ -3,6 +3,7 @@ package comet
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -27,6 +28,14 @@ func lockDir(dir string, shared bool) (*os.File, error) {
 		return nil, fmt.Errorf("opening %s: %w", dir, inUse(err))
 	}
 	return f, nil
+}
+
+// Lock keeps a node's directory from running until it is closed. One in use is ErrInUse.
+func Lock(dir string) (io.Closer, error) {
+	if err := makeDirs(dir); err != nil {
+		return nil, err
+	}
+	return lockDir(dir, false)
 }
 
 // inUse turns the system's word for a held lock into ours.

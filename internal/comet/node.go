@@ -39,6 +39,7 @@ type Node struct {
 	state   lifecycle
 	inner   *node.Node
 	dbs     []KV
+	states  KV // one of dbs: of the validators at each height
 	lock    *os.File
 	closing error
 
@@ -196,6 +197,12 @@ func (n *Node) openDB(c *cfg.DBContext) (KV, error) {
 		return nil, err
 	}
 	n.dbs = append(n.dbs, kv) // Start holds n.mu
+	if c.ID == "state" {      // the blocks' is opened first
+		n.states = kv
+		if err := goesOn(n.dbs[0], kv); err != nil {
+			return nil, err
+		}
+	}
 	return keptOpen{kv, &n.gone}, nil
 }
 

@@ -59,6 +59,7 @@ var law = map[string]rule{
 	"archive/segment":     {allow: []string{"flow", "receipt"}, forbid: impure},
 	"internal/archiving":  {allow: with(pure, "archive", "internal/chain"), forbid: adapters},
 
+	"internal/snapshot":        {allow: with(pure, "archive", "internal/chain", "internal/comet"), forbid: adapters},
 	"internal/comet":           {allow: nil},
 	"internal/fault":           {allow: nil},
 	"internal/chain":           {allow: with(pure, "internal/comet", "internal/fault")},

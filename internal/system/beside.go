@@ -9,6 +9,7 @@ import (
 	"signalbox.dev/signalbox/archive/blob"
 	"signalbox.dev/signalbox/internal/archiving"
 	"signalbox.dev/signalbox/internal/chain"
+	"signalbox.dev/signalbox/internal/snapshot"
 	"signalbox.dev/signalbox/internal/witness"
 	"signalbox.dev/signalbox/receipt"
 )
@@ -18,9 +19,12 @@ type Beside struct {
 	Archive   string             // the archive's place
 	Witnesses []string           // folders of witnesses' memory
 	Cosigners []receipt.Cosigner // whose lines under the stored checkpoints are checked
+	Snapshots string             // place of the snapshots of the chain's state
 }
 
-func (b Beside) any() bool { return b.Archive != "" || len(b.Witnesses)+len(b.Cosigners) > 0 }
+func (b Beside) any() bool {
+	return b.Archive+b.Snapshots != "" || len(b.Witnesses)+len(b.Cosigners) > 0
+}
 
 // older is the archive as a chain reads it; none is named, or it has been opened.
 type older struct {
@@ -57,6 +61,12 @@ func (c *Checked) beside(ctx context.Context, b Beside, dir string, keys receipt
 	defer source.Close()
 	if old.archived != nil {
 		source.Archive = old.archived
+	}
+	if b.Snapshots != "" {
+		say("snapshots")
+		if err := c.snapshots(ctx, b.Snapshots, source); err != nil {
+			return err
+		}
 	}
 	if b.Archive != "" {
 		say("archive")
@@ -145,4 +155,17 @@ func (c *Checked) witness(folder string, source *chain.Source, keys receipt.Keys
 	}
 	c.Witnesses++
 	return nil
+}
+
+// snapshots checks each in itself and against the chain.
+func (c *Checked) snapshots(ctx context.Context, place string, source *chain.Source) error {
+	store, err := blob.OpenReadOnly(ctx, place)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	found, err := snapshot.Against(ctx, store, source)
+	c.Snapshots = found.Snapshots
+	c.Inconsistencies = append(c.Inconsistencies, found.Problems...)
+	return err
 }

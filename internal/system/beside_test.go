@@ -49,7 +49,7 @@ func newWatchedChain(t *testing.T) *watchedChain {
 	w.key = key
 	cosigner, err := receipt.NewCosigner("w1", key.Public().(ed25519.PublicKey))
 	must(t, err)
-	w.at = chains{published, chaintest.Chain, filepath.Join(dir, "chain"), nil, Beside{w.place, []string{w.memory}, []receipt.Cosigner{cosigner}}}
+	w.at = chains{published, chaintest.Chain, filepath.Join(dir, "chain"), nil, Beside{w.place, []string{w.memory}, []receipt.Cosigner{cosigner}, ""}}
 	c, stop := w.Open(t, w.at.dir)
 	for i := range segment.Width + 4 {
 		w.decided = append(w.decided, w.Register(t, c, chaintest.Numbered(i)))
@@ -105,7 +105,7 @@ func (w *watchedChain) again(t *testing.T) *watchedChain {
 	out := *w
 	out.place, out.memory = filepath.Join(dir, "archive"), filepath.Join(dir, "memory")
 	out.at.published, out.at.dir = filepath.Join(dir, "authority.pub"), filepath.Join(dir, "chain")
-	out.at.beside = Beside{out.place, []string{out.memory}, slices.Clone(w.at.beside.Cosigners)}
+	out.at.beside = Beside{out.place, []string{out.memory}, slices.Clone(w.at.beside.Cosigners), ""}
 	return &out
 }
 

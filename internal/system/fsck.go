@@ -27,6 +27,7 @@ type Checked struct {
 	Archived          int64 `json:"archived"`           // decisions that are in the archive alone
 	BusinessBlocks    int64 `json:"business_blocks"`
 	Checkpoints       int   `json:"checkpoints"`
+	Snapshots         int   `json:"snapshots"` // of the supervision chain's state
 
 	Archive         *archiving.Checked `json:"archive,omitempty"`          // where one was named
 	ErasuresWaiting int                `json:"erasures_waiting,omitempty"` // in the archive, until its next run
@@ -57,6 +58,12 @@ func FsckApart(ctx context.Context, authorityDir string, ledgers []string, also 
 	trust, err := authority.ReadTrust(dir)
 	if err != nil {
 		return Checked{}, err
+	}
+	if also.Snapshots == "" {
+		own := party.SnapshotsDir(dir)
+		if _, err := os.Stat(own); err == nil {
+			also.Snapshots = own
+		}
 	}
 	c := chains{authority.LogKeysFile(dir), trust.Chain, authority.ChainDir(dir), nil, also}
 	for _, l := range ledgers {

@@ -39,6 +39,7 @@ type Member struct {
 type Council struct {
 	Fixture *Fixture
 	Members []*Member
+	Adjust  func(*Member, *chain.Config) // what a member runs with; nil: as it is
 }
 
 // Convene founds a chain whose genesis names count nodes, and starts none.
@@ -87,6 +88,9 @@ func (m *Member) Start(t testing.TB) {
 	cfg := chain.Config{Dir: m.dir, Genesis: f.Genesis, Begun: f.Begun, Network: n}
 	if m == m.council.Members[0] {
 		cfg.Signers, cfg.Ring = f.Signers, f.Ring
+	}
+	if m.council.Adjust != nil {
+		m.council.Adjust(m, &cfg)
 	}
 	c, err := chain.Open(cfg)
 	must(t, err)

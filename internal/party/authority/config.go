@@ -16,19 +16,20 @@ import (
 // networks and kinds of business) is not in it: that stands in genesis.json and
 // never changes.
 type Config struct {
-	Directory      string        `yaml:"directory" form:"path" doc:"The authority's folder, with keys, certificates and its node of the supervision chain." zh:"监管机关的目录，存放密钥、证书及其监管链节点。"`
-	PassphraseFile string        `yaml:"passphrase_file" form:"path" doc:"File with the passphrase of the key files; its owner alone may read it. SIGNALBOX_PASSPHRASE_FILE goes before it." zh:"密钥文件口令所在的文件，只允许其所有者读取。环境变量 SIGNALBOX_PASSPHRASE_FILE 优先。"`
-	Nodes          []Node        `yaml:"nodes" doc:"The fusion nodes, and what each serves. At least one." zh:"融合节点及其服务范围，至少一个。"`
-	Chain          party.Chain   `yaml:"chain" doc:"The authority's node of the supervision chain, one of several. Nothing of it is set where the chain has one validator." zh:"监管机关自己的监管链节点（多节点时）。监管链只有一个验证节点时不填。"`
-	SubjectKey     string        `yaml:"subject_key" enum:"hmac,sha256" doc:"How subjects' keys on the chain are made: hmac, or sha256 as in the source, which can be undone by trial." zh:"链上患者键的生成方式：hmac，或与原方案一致的 sha256（可被穷举还原）。"`
-	Licences       string        `yaml:"licences" form:"path" doc:"The licence register that enrolments are checked against: a CSV file of lines licence,name. Empty: no licence is known, and nobody can enrol." zh:"核验登记申请所用的执业证登记册：CSV 文件，每行为“执业证号,姓名”。留空则不认可任何执业证，无人可以登记。"`
-	TrialLicences  bool          `yaml:"trial_licences" doc:"Take the licences of the built-in people of trial platforms too. Not for real use." zh:"同时认可试用平台内置人员的执业证，不得用于正式运行。"`
-	Archive        Archive       `yaml:"archive" doc:"Where the supervision chain's data are archived at intervals, and what the chain may then prune." zh:"监管链数据定期归档的位置，以及归档后可裁剪的范围。"`
-	Witnesses      []Witness     `yaml:"witnesses" doc:"Parties that cosign the log's checkpoints. They never hold up a decision." zh:"联署日志检查点的见证人。见证人不会拖延任何决定。"`
-	Public         string        `yaml:"public" form:"host:port" doc:"Where anyone may read the log's checkpoint and tiles of hashes, by HTTP (c2sp.org/tlog-tiles); no decision is among them. Monitors need it. Empty: nowhere." zh:"以 HTTP 公开日志检查点和哈希分块的地址（c2sp.org/tlog-tiles），不含任何决定内容；供监视方使用。留空则不公开。"`
-	Drain          time.Duration `yaml:"drain" min:"1s" max:"10m" doc:"How long a stop may take: what has been taken is answered first." zh:"停止时的最长等待：先答复已接收的提交。"`
-	Ops            party.Ops     `yaml:"ops" doc:"For operators' tools." zh:"供运维工具使用。"`
-	Log            party.Log     `yaml:"log" doc:"The log." zh:"日志。"`
+	Directory      string          `yaml:"directory" form:"path" doc:"The authority's folder, with keys, certificates and its node of the supervision chain." zh:"监管机关的目录，存放密钥、证书及其监管链节点。"`
+	PassphraseFile string          `yaml:"passphrase_file" form:"path" doc:"File with the passphrase of the key files; its owner alone may read it. SIGNALBOX_PASSPHRASE_FILE goes before it." zh:"密钥文件口令所在的文件，只允许其所有者读取。环境变量 SIGNALBOX_PASSPHRASE_FILE 优先。"`
+	Nodes          []Node          `yaml:"nodes" doc:"The fusion nodes, and what each serves. At least one." zh:"融合节点及其服务范围，至少一个。"`
+	Chain          party.Chain     `yaml:"chain" doc:"The authority's node of the supervision chain, one of several. Nothing of it is set where the chain has one validator." zh:"监管机关自己的监管链节点（多节点时）。监管链只有一个验证节点时不填。"`
+	SubjectKey     string          `yaml:"subject_key" enum:"hmac,sha256" doc:"How subjects' keys on the chain are made: hmac, or sha256 as in the source, which can be undone by trial." zh:"链上患者键的生成方式：hmac，或与原方案一致的 sha256（可被穷举还原）。"`
+	Licences       string          `yaml:"licences" form:"path" doc:"The licence register that enrolments are checked against: a CSV file of lines licence,name. Empty: no licence is known, and nobody can enrol." zh:"核验登记申请所用的执业证登记册：CSV 文件，每行为“执业证号,姓名”。留空则不认可任何执业证，无人可以登记。"`
+	TrialLicences  bool            `yaml:"trial_licences" doc:"Take the licences of the built-in people of trial platforms too. Not for real use." zh:"同时认可试用平台内置人员的执业证，不得用于正式运行。"`
+	Archive        Archive         `yaml:"archive" doc:"Where the supervision chain's data are archived at intervals, and what the chain may then prune." zh:"监管链数据定期归档的位置，以及归档后可裁剪的范围。"`
+	Witnesses      []Witness       `yaml:"witnesses" doc:"Parties that cosign the log's checkpoints. They never hold up a decision." zh:"联署日志检查点的见证人。见证人不会拖延任何决定。"`
+	Public         string          `yaml:"public" form:"host:port" doc:"Where anyone may read the log's checkpoint and tiles of hashes, by HTTP (c2sp.org/tlog-tiles); no decision is among them. Monitors need it. Empty: nowhere." zh:"以 HTTP 公开日志检查点和哈希分块的地址（c2sp.org/tlog-tiles），不含任何决定内容；供监视方使用。留空则不公开。"`
+	Drain          time.Duration   `yaml:"drain" min:"1s" max:"10m" doc:"How long a stop may take: what has been taken is answered first." zh:"停止时的最长等待：先答复已接收的提交。"`
+	Snapshots      party.Snapshots `yaml:"snapshots" doc:"Of a chain of several nodes: snapshots of its state, from which nodes go on that have not the blocks before." zh:"多节点链：链状态快照，缺少更早区块的节点可由此继续。"`
+	Ops            party.Ops       `yaml:"ops" doc:"For operators' tools." zh:"供运维工具使用。"`
+	Log            party.Log       `yaml:"log" doc:"The log." zh:"日志。"`
 }
 
 // Node is a fusion node as the authority reaches it.
@@ -69,8 +70,8 @@ type Witness struct {
 func Default() *Config {
 	return &Config{
 		Directory: ".", PassphraseFile: "passphrase", SubjectKey: "hmac", Drain: 15 * time.Second,
-		Archive: Archive{Every: time.Hour, Decisions: archiving.DefaultLeaves},
-		Ops:     party.Ops{Listen: "127.0.0.1:9101"}, Log: party.DefaultLog(),
+		Archive: Archive{Every: time.Hour, Decisions: archiving.DefaultLeaves}, Snapshots: party.DefaultSnapshots(),
+		Ops: party.Ops{Listen: "127.0.0.1:9101"}, Log: party.DefaultLog(),
 	}
 }
 
@@ -83,6 +84,9 @@ func (c *Config) Validate() error {
 		return err
 	}
 	if err := c.Archive.validate(); err != nil {
+		return err
+	}
+	if err := c.Snapshots.Check(c.Archive.KeepBlocks, "archive.keep_blocks"); err != nil {
 		return err
 	}
 	if len(c.Nodes) == 0 {

@@ -52,7 +52,7 @@ func Open(c *Config, clock func() time.Time, log *slog.Logger) (*party.Process, 
 	}
 	p, err = New(Parts{
 		Dir: dir, Keys: keys, Genesis: b.Chain, Begun: b.Begun, Network: network, SubjectKey: role.SubjectKeyMode(c.SubjectKey),
-		Register: register, Profiles: []profile.Profile{business}, Nodes: nodes.Directory, Links: nodes.Layers(), Archive: c.Archive,
+		Register: register, Profiles: []profile.Profile{business}, Nodes: nodes.Directory, Links: nodes.Layers(), Archive: c.Archive, Snapshots: c.Snapshots,
 		Witnesses: witnesses, Public: c.Public,
 		Clock: clock, Logger: log,
 	})

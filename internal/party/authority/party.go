@@ -32,8 +32,9 @@ type Parts struct {
 	Register   role.Register
 	Profiles   []profile.Profile
 	Nodes      *fusion.Directory
-	Links      []party.Layer // that run Nodes; none where they are in this process
-	Archive    Archive       // its zero value: nothing is archived
+	Links      []party.Layer   // that run Nodes; none where they are in this process
+	Archive    Archive         // its zero value: nothing is archived
+	Snapshots  party.Snapshots // its zero value: none are taken
 	Witnesses  []*witness.Client
 	Published  string // file of log keys to keep current; empty: those of Dir
 	Public     string // address of the log's public files; empty: they aren't served
@@ -50,6 +51,7 @@ type Party struct {
 	parts    Parts
 	ring     *ring
 	archiver *archiver
+	release  func() error    // of the snapshots' place
 	public   *party.Listener // nil: none
 }
 
@@ -66,14 +68,19 @@ func New(p Parts) (_ *Party, err error) {
 	if out.archiver, err = newArchiver(p.Archive, p.Keys.Published()); err != nil {
 		return nil, err
 	}
+	snapshots, release, err := p.Snapshots.Open(p.Dir, p.Logger)
+	if err != nil {
+		return nil, errors.Join(err, out.archiver.close())
+	}
+	out.release = release
 	out.Chain, err = chain.Open(chain.Config{
 		Dir: ChainDir(p.Dir), Genesis: p.Genesis, Begun: p.Begun, Signers: signers, Clock: p.Clock, Network: p.Network,
 		Ring: out.ring.signers, Handed: out.publish,
 		Logger: p.Logger.With("part", "supervision chain"), Archive: out.archiver.archived(),
-		Keep: int64(p.Archive.KeepBlocks),
+		Keep: int64(p.Archive.KeepBlocks), Snapshots: snapshots,
 	})
 	if err != nil {
-		return nil, errors.Join(err, out.archiver.close())
+		return nil, errors.Join(err, out.archiver.close(), release())
 	}
 	out.ring.of(out.Chain)
 	out.Authority, err = role.New(role.Config{
@@ -139,7 +146,9 @@ func (p *Party) Listening() map[string]string {
 }
 
 // Close releases what was opened and is not to run.
-func (p *Party) Close() error { return errors.Join(p.Chain.Close(), p.archiver.close()) }
+func (p *Party) Close() error {
+	return errors.Join(p.Chain.Close(), p.archiver.close(), p.release())
+}
 
 // serveOfficers answers the officers' tools until ctx ends.
 func (p *Party) serveOfficers(ctx context.Context) error {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -36,21 +37,24 @@ func Open(c *Config, clock func() time.Time, log *slog.Logger) (*party.Process, 
 	if err != nil {
 		return nil, err
 	}
-	node, err := chain.Open(chain.Config{
-		Dir: ChainDir(dir), Genesis: g.Chain, Begun: g.Begun, Clock: clock, Network: network, Keep: int64(c.KeepBlocks),
-		Logger: log.With("part", "supervision chain"),
-	})
+	snapshots, release, err := c.Snapshots.Open(dir, log)
 	if err != nil {
 		return nil, err
 	}
+	node, err := chain.Open(chain.Config{
+		Dir: ChainDir(dir), Genesis: g.Chain, Begun: g.Begun, Clock: clock, Network: network, Keep: int64(c.KeepBlocks),
+		Snapshots: snapshots, Logger: log.With("part", "supervision chain"),
+	})
+	if err != nil {
+		return nil, errors.Join(err, release())
+	}
 	log.Info("node", "id", own.ID, "network", own.Network, "chain", g.Chain.Contract.Chain, "fingerprint", own.Fingerprint())
 	return &party.Process{
-		Role:    "node",
-		Layers:  []party.Layer{{Name: "supervision chain", Run: node.Run, Ready: node.Ready()}},
-		Unready: func() string { return party.AloneAmong(node, network) },
-		Sources: []ops.Source{Figures(node, own.ID)},
-		// The chain closes itself when it has run.
-		Close:     func() error { return nil },
+		Role:      "node",
+		Layers:    []party.Layer{{Name: "supervision chain", Run: node.Run, Ready: node.Ready()}},
+		Unready:   func() string { return party.AloneAmong(node, network) },
+		Sources:   []ops.Source{Figures(node, own.ID)},
+		Close:     release, // the chain closes itself when it has run
 		Listening: func() map[string]string { return map[string]string{"node": c.Listen} },
 	}, nil
 }
