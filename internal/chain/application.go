@@ -43,8 +43,8 @@ type application struct {
 	watch func(contract.State, contract.Request) error
 	// erased is called with a transaction whose payload was erased, after the block of the order is durable.
 	erased func(tx flow.Hash) error
-	// committed is called with the position after a block is durable; nil for nobody.
-	committed func(meta) error
+	// written is called with the position after a block is durable; nil for nobody.
+	written func(meta) error
 	// signed is called with the log's new size and root after a block is durable.
 	signed func(size int64, root tlog.Hash) error
 
@@ -329,8 +329,8 @@ func (a *application) Commit() error {
 	if handed && a.handed != nil {
 		a.handed()
 	}
-	if a.committed != nil {
-		if err := a.committed(a.at); err != nil {
+	if a.written != nil {
+		if err := a.written(a.at); err != nil {
 			return err
 		}
 	}

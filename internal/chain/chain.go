@@ -124,7 +124,7 @@ func Open(cfg Config) (*Chain, error) {
 		},
 	}
 	app.clock = cfg.Clock
-	app.committed = c.snapshot
+	app.written = c.snapshot
 	app.signed, app.settled, app.resolved = c.checkpoints.sign, c.settled, c.announce
 	app.erased, app.handed = c.state, c.handed
 	if len(cfg.Signers) > 0 {
