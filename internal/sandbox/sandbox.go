@@ -168,6 +168,14 @@ func (s *Sandbox) look(ctx context.Context, ref string) {
 	if err == nil || ctx.Err() != nil {
 		return
 	}
+	if errors.Is(err, outbox.ErrFull) { // whoever is told to come back later does so
+		select {
+		case <-ctx.Done():
+		case <-time.After(retryAfter):
+		}
+		s.attend(ref)
+		return
+	}
 	s.cfg.Logger.Warn("sandbox: will try again", "flow", ref, "error", err)
 	time.AfterFunc(retryAfter, func() {
 		if ctx.Err() == nil {

@@ -60,6 +60,7 @@ func (c *cluster) register(ctx context.Context, n, atOnce int) []string {
 
 func (c *cluster) registerOne(ctx context.Context, i int) string {
 	key, data := fmt.Sprintf("faults-%d", i), c.record(i)
+	busy := time.Second // as Retry-After asks, and longer each time
 	for ctx.Err() == nil {
 		ref, err := c.post(ctx, key, data)
 		if err == nil {
@@ -70,7 +71,7 @@ func (c *cluster) registerOne(ctx context.Context, i int) string {
 		}
 		wait := 50 * time.Millisecond
 		if errors.Is(err, errBusy) {
-			wait = time.Second // as Retry-After asks
+			wait, busy = busy, min(2*busy, 30*time.Second)
 		}
 		select {
 		case <-ctx.Done():

@@ -15,9 +15,10 @@ import (
 	"signalbox.dev/signalbox/receipt"
 )
 
-// receivers is how many decisions are taken at once. Each is a commit; at once,
-// they share it.
-const receivers = 8
+// receivers is how many decisions are taken at once. Each waits for a commit;
+// at once, they share it. With few of them a slow disk would bound the steps a second,
+// and what waits for its answer would keep the room that new steps need.
+const receivers = 64
 
 // receive takes decisions until ctx ends, whatever the connection does.
 func (o *Outbox) receive(ctx context.Context) error {
