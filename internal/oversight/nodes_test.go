@@ -1,12 +1,14 @@
 package oversight
 
 import (
+	"crypto/rand"
 	"errors"
 	"testing"
 
 	"signalbox.dev/signalbox/committee"
 	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/contracts"
+	"signalbox.dev/signalbox/envelope"
 	"signalbox.dev/signalbox/flow"
 )
 
@@ -25,7 +27,9 @@ func TestNodes(t *testing.T) {
 	clear(f.memory)
 	g := contract.Genesis{Chain: "c", Suite: "gm", Bundle: contracts.Prescription(), Identities: f.ids, Committee: committee.Terms{Seats: 1, Epoch: 9}}
 	for i, id := range []string{"node-1", "node-2", "watcher"} {
-		spki := []byte(id)
+		key, err := envelope.GM().GenerateKey(rand.Reader, envelope.Signing)
+		must(t, err)
+		spki := key.Public().SPKI()
 		sum := flow.SumHash(spki)
 		g.Identities = append(g.Identities, contract.Identity{ID: id, Role: contract.RoleNode, Status: contract.Active, Key: flow.KeyID(sum[:20]), SPKI: spki, NotAfter: now + int64(1000*i)})
 		g.Nodes = append(g.Nodes, contract.NodeSeat{ID: id, Vote: sum[:], Network: sum.String()[:40], Weight: int64(2 - i)})
@@ -40,7 +44,8 @@ func TestNodes(t *testing.T) {
 	}
 	all, err := c.Nodes(ctx)
 	must(t, err)
-	if len(all) != 3 || !all[0].Seated || all[0].Weight != 2 || all[0].Connected || !all[1].Connected || all[1].Seated || all[2].Weight != 0 || all[2].Status != contract.Active {
+	if len(all) != 3 || !all[0].Seated || all[0].Weight != 2 || all[0].Connected || !all[1].Connected || all[1].Seated || all[2].Weight != 0 || all[2].Status != contract.Active ||
+		len(all[0].Keys) != 2 || len(all[2].Keys) != 0 {
 		t.Errorf("nodes: %+v", all)
 	}
 	for kind, body := range map[contract.Kind]any{
