@@ -55,7 +55,7 @@ type Config struct {
 // Pace says how much and how often. The zero value is a sensible one.
 type Pace struct {
 	Backlog     int           // intents that may wait for a decision or for the business chain; 0: 10,000
-	Workers     int           // pushes, and puts, in flight at once; 0: 32
+	Workers     int           // pushes, and puts, in flight at once; 0: 128
 	Retry       time.Duration // before repeating what failed, doubling; 0: 200 ms
 	Resend      time.Duration // before pushing again what was pushed and not decided, doubling; 0: 5 s
 	Turn        time.Duration // how much later that is for each step that waits besides; 0: 5 ms, as if 200 a second were answered
@@ -83,7 +83,7 @@ func (c Config) Validate() error {
 
 func (p Pace) withDefaults() Pace {
 	if p.Workers <= 0 {
-		p.Workers = 32
+		p.Workers = 128
 	}
 	if p.Backlog <= 0 {
 		p.Backlog = 10_000
