@@ -23,7 +23,7 @@ type Terms struct {
 	_ struct{} `cbor:",toarray"`
 
 	Seats  int   `json:"seats"`  // E: how many sit; 1 or more
-	Epoch  int64 `json:"epoch"`  // N: blocks with transactions between two rotations; 0 for none
+	Epoch  int64 `json:"epoch"`  // N: blocks with transactions, other than words, between two rotations; 0 for none
 	Window int   `json:"window"` // blocks over which absences are counted; 0: nobody loses a seat by absence
 	Missed int   `json:"missed"` // more absences than this in the window cost the seat
 }
@@ -60,7 +60,7 @@ type Candidate struct {
 	Since  int64  `json:"since"`  // height since which it sits, or waits
 	Ready  int64  `json:"ready"`  // when it last showed that it follows the chain, Unix seconds; 0: never
 	Heard  int64  `json:"heard"`  // height that its last word names
-	Passed bool   `json:"passed"` // did not answer when its turn came; until its next word nobody waits for it
+	Passed bool   `json:"passed"` // did not answer when its turn came; nobody waits for it until it says that it is back
 	Absent []byte `json:"absent"` // of a member: a ring of Window bits, 1 for a missed block
 	At     int    `json:"at"`     // the ring's next bit
 }
@@ -165,7 +165,7 @@ func (c *Committee) Against(id string, stated, height, now int64) error {
 	switch {
 	case o == nil:
 		return fmt.Errorf("%w: %s", ErrCandidate, id)
-	case c.Called == 0 || o.Seated:
+	case o.Seated, c.Called == 0 && !o.Passed:
 		return ErrNotAsked
 	case c.fresh(o, now):
 		return ErrKnown

@@ -63,7 +63,7 @@ func (c *Committee) turn(t *testing.T, height int64, absent ...int) []Seat {
 			}
 		}
 	}
-	return c.Turn(height, clock(height), voted, before)
+	return c.Turn(height, clock(height), true, voted, before)
 }
 
 // R8.1: at an epoch's end candidates are asked, and in the next block one member
@@ -204,7 +204,7 @@ func called(t *testing.T) (c *Committee, height int64) {
 	t.Helper()
 	c = found(t, Terms{Seats: 2, Epoch: 4}, 4)
 	for height = 1; c.Called == 0; height++ {
-		c.Turn(height, clock(height), nil, c.Powers())
+		c.Turn(height, clock(height), true, nil, c.Powers())
 	}
 	return c, height
 }
@@ -213,7 +213,7 @@ func called(t *testing.T) (c *Committee, height int64) {
 // not about an old block, once, and for a short time.
 func TestWord(t *testing.T) {
 	idle := found(t, Terms{Seats: 2, Epoch: 4}, 4)
-	idle.Turn(1, clock(1), nil, idle.Powers())
+	idle.Turn(1, clock(1), true, nil, idle.Powers())
 	if err := idle.Note("node-3", 1, 2, clock(2)); !errors.Is(err, ErrNotAsked) {
 		t.Errorf("unasked: %v", err)
 	}
@@ -245,10 +245,54 @@ func TestWord(t *testing.T) {
 	}
 	// Later than that it does not count any more, however long the one before it is away.
 	for i := int64(0); i < 2*Grace; i++ {
-		c.Turn(h+i, clock(h)+FreshFor+i, nil, c.Powers())
+		c.Turn(h+i, clock(h)+FreshFor+i, true, nil, c.Powers())
 	}
 	if got := c.sitting(); got != "node-1 node-2" {
 		t.Errorf("a candidate that was last heard %d seconds ago has a seat: %s", FreshFor, got)
+	}
+}
+
+// R8.1: one that was passed over says that it is back, once, and has its turn again,
+// also when others always answer sooner.
+func TestBack(t *testing.T) {
+	c := found(t, Terms{Seats: 3, Epoch: 5}, 5)
+	c.turn(t, 1)
+	h := int64(2)
+	for ; !c.candidate("node-4").Passed; h++ {
+		c.turn(t, h, 4)
+	}
+	for c.Called != 0 {
+		c.turn(t, h, 4)
+		h++
+	}
+	if err := c.Note("node-4", h-1, h, clock(h)); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Note("node-4", h, h, clock(h)); !errors.Is(err, ErrNotAsked) {
+		t.Errorf("again: %v", err)
+	}
+	if strings.Contains(c.sitting(), "node-4") {
+		t.Error("it has a seat by saying that it is back")
+	}
+	for end := h + 2*Grace; h < end && !strings.Contains(c.sitting(), "node-4"); h++ {
+		if asked := c.Called; asked != 0 && h > asked+Grace/2 { // later than the others
+			_ = c.Note("node-4", h-1, h, clock(h))
+		}
+		c.turn(t, h, 4)
+	}
+	if !strings.Contains(c.sitting(), "node-4") {
+		t.Errorf("it is back and had no turn: %s sit", c.sitting())
+	}
+}
+
+// Candidates' words alone bring no epoch to its end, so that an idle chain rests.
+func TestWordsAreNoWork(t *testing.T) {
+	c := found(t, Terms{Seats: 2, Epoch: 2}, 4)
+	for h := int64(1); h < 100; h++ {
+		c.Turn(h, clock(h), false, nil, c.Powers())
+	}
+	if c.Epoch != 0 || c.Called != 0 {
+		t.Errorf("epoch %d, called at %d", c.Epoch, c.Called)
 	}
 }
 
@@ -262,7 +306,7 @@ func TestGrace(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range late {
-			c.Turn(h+i, now, nil, c.Powers())
+			c.Turn(h+i, now, true, nil, c.Powers())
 		}
 		want := "node-3"
 		if late > Grace-1 {
@@ -270,7 +314,7 @@ func TestGrace(t *testing.T) {
 		} else if err := c.Note("node-3", h-1, h+late, now); err != nil {
 			t.Fatal(err)
 		}
-		c.Turn(h+late, now, nil, c.Powers())
+		c.Turn(h+late, now, true, nil, c.Powers())
 		if got := c.sitting(); !strings.Contains(got, want) {
 			t.Errorf("node-3 answers %d blocks later: %s sit", late, got)
 		}
@@ -285,7 +329,7 @@ func TestWeight(t *testing.T) {
 	if err := c.Add(id(1), key(1), address(1), 7, 2); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := c.Turn(2, clock(2), nil, before), []Seat{{Key: key(1), Power: 7}}; !cmp.Equal(got, want) {
+	if got, want := c.Turn(2, clock(2), true, nil, before), []Seat{{Key: key(1), Power: 7}}; !cmp.Equal(got, want) {
 		t.Errorf("changes %v, want %v", got, want)
 	}
 	for name, err := range map[string]error{
@@ -327,8 +371,8 @@ func TestAnySequence(t *testing.T) {
 				}
 			}
 			twin := again(t, c)
-			moved := c.Turn(h, clock(h), voted, before)
-			if other := twin.Turn(h, clock(h), voted, before); !cmp.Equal(moved, other) || !cmp.Equal(*c, *twin, cmp.AllowUnexported(Committee{}, Candidate{}, Terms{}), sameEmpty()) {
+			moved := c.Turn(h, clock(h), true, voted, before)
+			if other := twin.Turn(h, clock(h), true, voted, before); !cmp.Equal(moved, other) || !cmp.Equal(*c, *twin, cmp.AllowUnexported(Committee{}, Candidate{}, Terms{}), sameEmpty()) {
 				t.Fatalf("seed %d, block %d: two instances differ", seed, h)
 			}
 			for _, s := range moved {
@@ -390,6 +434,6 @@ func BenchmarkTurn(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for h := int64(1); b.Loop(); h++ {
-		c.Turn(h, clock(h), voted, c.Powers())
+		c.Turn(h, clock(h), true, voted, c.Powers())
 	}
 }

@@ -7,17 +7,21 @@ import (
 )
 
 // Turn is the end of a block with transactions, at now in Unix seconds: it notes
-// who was absent, and says whose vote changes. before are the votes as they stood before the block's own
+// who was absent, and says whose vote changes. work says that there was more in the
+// block than candidates' words, which don't bring the epoch's end nearer: else seats
+// would rotate on an idle chain by the words alone. before are the votes as they stood before the block's own
 // transactions changed anything. The chain lets the changes take effect two
 // blocks later.
-func (c *Committee) Turn(height, now int64, voted []Voted, before []Seat) []Seat {
+func (c *Committee) Turn(height, now int64, work bool, voted []Voted, before []Seat) []Seat {
 	if c.Terms.Seats == 0 || len(c.Candidates) == 0 {
 		return nil
 	}
 	c.count(voted)
 	c.expel(height)
 	c.fit(height, now)
-	c.Blocks++
+	if work {
+		c.Blocks++
+	}
 	if c.due() && c.rotate(height, now) {
 		c.Blocks = 0
 		c.Epoch++

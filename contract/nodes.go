@@ -95,14 +95,14 @@ func AgainstConnecting(s State, network string, now int64) (reasons []flow.Reaso
 }
 
 // TurnCommittee ends a block with transactions for the committee, and gives the
-// votes that change. before are the votes at the block's beginning, voted who
+// votes that change. work says that there was more in it than candidates' words; before are the votes at the block's beginning, voted who
 // signed the one before it.
-func TurnCommittee(s State, height, now int64, voted []committee.Voted, before []committee.Seat) ([]committee.Seat, error) {
+func TurnCommittee(s State, height, now int64, work bool, voted []committee.Voted, before []committee.Seat) ([]committee.Seat, error) {
 	c, err := CommitteeOf(s)
 	if err != nil || c.Terms.Seats == 0 {
 		return nil, err
 	}
-	moved := c.Turn(height, now, voted, before)
+	moved := c.Turn(height, now, work, voted, before)
 	return moved, store(s, committeeKey(), c)
 }
 
@@ -262,7 +262,7 @@ func (g Genesis) initNodes(s State) error {
 			return err
 		}
 	}
-	_, err := TurnCommittee(s, 0, 0, nil, nil)
+	_, err := TurnCommittee(s, 0, 0, true, nil, nil)
 	return err
 }
 

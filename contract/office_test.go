@@ -22,7 +22,7 @@ func (w *world) nextBlock(height int64) error {
 	if w.contract == nil {
 		return nil
 	}
-	if _, err := contract.TurnCommittee(w.state, w.height, w.now, nil, nil); err != nil {
+	if _, err := contract.TurnCommittee(w.state, w.height, w.now, true, nil, nil); err != nil {
 		return err
 	}
 	w.height = height

@@ -25,6 +25,7 @@ type block struct {
 	cache  *verified
 	voted  []committee.Voted                            // of the block before
 	before []committee.Seat                             // who votes at the block's beginning
+	work   bool                                         // there is more in it than candidates' words
 	watch  func(contract.State, contract.Request) error // sees what is about to be decided; nil for nobody
 
 	outcome  contract.OrderOutcome // of the order executed last
@@ -75,6 +76,7 @@ func (b *block) execute(slot int, raw []byte) error {
 	if tx.Kind == KindReady {
 		return b.ready(tx)
 	}
+	b.work = true
 	if err := b.trust.checkSignature(b.cache, hash, tx); err != nil {
 		return err
 	}

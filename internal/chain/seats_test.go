@@ -182,7 +182,7 @@ func TestNodeAdmission(t *testing.T) {
 		t.Error("an observer has a seat")
 	}
 	give(t, f, first, contract.IdentityStatus, contract.StatusChange{ID: "node-9", Status: contract.Suspended})
-	eventually(t, "the suspended node is cut off", func() bool { return !connected() })
+	eventually(t, "the suspended node is cut off by all", func() bool { return !connected() && len(newcomer.Chain.Connected()) == 0 })
 	d := f.Register(t, first, "RX-2")
 	if _, err := newcomer.Chain.ByTx(d.Leaf.Tx); !errors.Is(err, chain.ErrNotFound) {
 		t.Errorf("a suspended node has the new decision: %v", err)
