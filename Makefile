@@ -17,7 +17,7 @@ help:
 	@echo 'make test    vet, check formatting, run all tests'
 	@echo 'make test-faults   the whole fault matrix, about an hour and a half; some of it needs root'
 	@echo 'make test-s3  the archive on a process that serves S3, at port 19000'
-	@echo 'make rotation   three of five seats of the supervision chain rotate over $(EPOCHS) epochs'
+	@echo 'make rotation   three of five seats of the supervision chain rotate over $(EPOCHS) epochs, and while $(KILLS) processes are killed'
 	@echo 'make recovery   how soon 1,000 steps are decided after a kill'
 	@echo 'make growth   memory and goroutines of each party over ten minutes of load'
 	@echo 'make lint    the above checks and staticcheck, gofumpt, deadcode'
@@ -70,10 +70,13 @@ growth: faults-binary
 
 # How many epochs the rotation test goes through.
 EPOCHS ?= 500
+# How many nodes, as processes, are killed while seats rotate.
+KILLS ?= 20
 
 .PHONY: rotation
 rotation: modules
 	$(GO) test -v -count 1 -timeout 3h -run '^TestRotation$$' ./internal/chain -args -epochs $(EPOCHS)
+	$(GO) test -v -count 1 -timeout 3h -run '^TestRotation$$' ./test/nodes -args -rounds $(KILLS)
 
 .PHONY: recovery
 recovery: faults-binary

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -86,8 +87,8 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// convene holds the ceremony for so many nodes and starts none.
-func convene(t *testing.T, count int, w *wiring) *council {
+// convene holds the ceremony for so many nodes, with more of its options, and starts none.
+func convene(t *testing.T, count int, w *wiring, options ...string) *council {
 	t.Helper()
 	c := &council{T: t, dir: t.TempDir(), bin: *built, wiring: w, identity: "rx-officer-1"}
 	c.run("init", "officer", c.identity, "--dir", c.in("officer"))
@@ -102,7 +103,7 @@ func convene(t *testing.T, count int, w *wiring) *council {
 		args = append(args, "--validator", c.in(p.id, "node.json"))
 	}
 	own := c.nodes[0]
-	c.run(append(args, "--chain-listen", own.listen(), "--chain-address", own.addr, "--ops", own.ops)...)
+	c.run(append(append(args, options...), "--chain-listen", own.listen(), "--chain-address", own.addr, "--ops", own.ops)...)
 	for _, p := range c.nodes[1:] {
 		c.copyGenesis(p, "authority")
 	}
@@ -177,6 +178,21 @@ func (c *council) found(id string) *process {
 	p := c.place(id)
 	c.run("init", "node", id, "--dir", c.in(id), "--listen", p.listen(), "--address", p.addr, "--ops", p.ops)
 	return p
+}
+
+// configure changes a node's configuration.
+func (p *process) configure(old, new string) {
+	p.c.Helper()
+	file := p.c.in(p.id, "node.yaml")
+	if p.id == "authority" {
+		file = p.c.in(p.id, "authority.yaml")
+	}
+	text, err := os.ReadFile(file)
+	must(p.c.T, err)
+	if !strings.Contains(string(text), old) {
+		p.c.Fatalf("%s has no %q", file, old)
+	}
+	must(p.c.T, os.WriteFile(file, []byte(strings.Replace(string(text), old, new, 1)), 0o600))
 }
 
 func (c *council) copyGenesis(p *process, authority string) {
@@ -318,11 +334,17 @@ func (c *council) decisions(count int) (longest time.Duration) {
 
 func (c *council) signed(number uint64) chain.SignedOrder {
 	c.Helper()
-	body, err := flow.Marshal(contract.StandingChange{Institution: "rx-pharmacy-1", Standing: "deny"})
+	return c.composed(number, contract.StandingSet, contract.StandingChange{Institution: "rx-pharmacy-1", Standing: "deny"})
+}
+
+// composed is an order as the officer's tool would sign it.
+func (c *council) composed(number uint64, kind contract.Kind, what any) chain.SignedOrder {
+	c.Helper()
+	body, err := flow.Marshal(what)
 	must(c.T, err)
 	now := time.Now()
 	o, err := flow.Marshal(contract.Order{
-		Number: number, Kind: contract.StandingSet, Officer: c.identity, Reason: "test",
+		Number: number, Kind: kind, Officer: c.identity, Reason: "test",
 		Issued: now.Unix(), Expires: now.Add(time.Hour).Unix(), Body: body,
 	})
 	must(c.T, err)

@@ -3,20 +3,22 @@ package nodes
 import (
 	"context"
 	"errors"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/internal/oversight"
+	"signalbox.dev/signalbox/internal/party"
+	"signalbox.dev/signalbox/internal/party/authority"
 	"signalbox.dev/signalbox/receipt"
 )
 
 // R7.1, R8.1: four validators from the ceremony on, each a process. One killed,
 // decisions go on; two killed, there is none; back again, nothing is lost.
 // Strangers are turned away, a newcomer that is admitted follows the chain, and
-// its revocation ends its connections.
+// its revocation ends its connections, as the end of its certificate does.
 func TestNodes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts seven processes")
@@ -28,6 +30,7 @@ func TestNodes(t *testing.T) {
 	c.kills(steady)
 	c.strangers()
 	c.newcomer()
+	c.expired()
 	c.terms()
 	c.agree(c.nodes...)
 	if last := c.status().LastOrder; last != c.given {
@@ -74,9 +77,7 @@ func (c *council) strangers() {
 		at := slices.IndexFunc(c.nodes, func(p *process) bool { return p.id == n.ID || n.ID == "authority-node" && p.id == "authority" })
 		peers.WriteString("\n  - network: \"" + n.Network + "\"\n    address: \"" + c.nodes[at].addr + "\"")
 	}
-	conf, err := os.ReadFile(c.in("foreign", "node.yaml"))
-	must(c.T, err)
-	must(c.T, os.WriteFile(c.in("foreign", "node.yaml"), []byte(strings.Replace(string(conf), "peers: []", "peers:"+peers.String(), 1)), 0o600))
+	foreign.configure("peers: []", "peers:"+peers.String())
 	c.start(none, foreign)
 	for _, p := range []*process{none, foreign} {
 		c.until(p.id+" runs", func() bool { return p.peers() >= 0 })
@@ -135,6 +136,58 @@ func (c *council) newcomer() {
 	}
 	c.Logf("the last connection of a revoked node ended %v after the order was carried out", took)
 	p.kill()
+}
+
+// expired is a node whose certificate runs out while it is connected, and which is
+// not connected again before it has another.
+func (c *council) expired() {
+	c.Helper()
+	p := c.found("brief")
+	c.copyGenesis(p, "authority")
+	c.start(p)
+	c.order("node", "admit", c.in("brief", "node.json"), "--weight", "0", "--json")
+	c.until("the node follows the chain", func() bool { return p.height() == c.nodes[0].height() })
+	until := c.renew("brief", 4*time.Second)
+	c.until("the node whose certificate has expired is dropped", func() bool { return p.peers() == 0 })
+	took := time.Since(until)
+	if took < -time.Second {
+		c.Errorf("it was dropped %v before its certificate ended", -took)
+	}
+	c.Logf("the last connection of a node ended %v after its certificate", took)
+	p.kill()
+	c.start(p)
+	c.decisions(2)
+	c.until("the node runs", func() bool { return p.peers() >= 0 })
+	time.Sleep(2 * time.Second) // it dials
+	c.decisions(1)
+	if p.peers() != 0 || p.height() >= c.nodes[0].height() {
+		c.Errorf("a node with an expired certificate has %v peers and is at block %v of %v", p.peers(), p.height(), c.nodes[0].height())
+	}
+	c.renew("brief", 24*time.Hour)
+	c.until("the node follows again with another certificate", func() bool { return p.height() == c.nodes[0].height() })
+	p.kill()
+}
+
+// renew gives a node another certificate, which is valid for so long.
+func (c *council) renew(id string, valid time.Duration) (until time.Time) {
+	c.Helper()
+	_, request, err := party.ReadSite(c.in(id, "node.json"))
+	must(c.T, err)
+	passphrase, err := party.Passphrase(c.in("authority", party.PassphraseFile))
+	must(c.T, err)
+	ca, err := authority.LoadCA(party.Dir(c.in("authority")), passphrase)
+	must(c.T, err)
+	now := time.Now()
+	given, err := authority.Certify(ca, request, now.Add(-time.Minute), now.Add(valid))
+	must(c.T, err)
+	cl := c.client()
+	defer cl.Close()
+	identity, err := cl.Certified(c.Context(), given.Signing)
+	must(c.T, err)
+	_, err = cl.Order(c.Context(), c.composed(c.given+1, contract.IdentityRenew, identity))
+	must(c.T, err)
+	c.given++
+	return time.Unix(identity.NotAfter, 0)
 }
 
 // terms are changed by officers, and shown in both languages.
