@@ -78,6 +78,7 @@ func TestKeysRotate(t *testing.T) {
 	if code, _, _ := call(t, "verify", "--keys", current, given[0][0]); code != exitFailed {
 		t.Errorf("the first generation by the newest keys alone: exit %d", code)
 	}
+	finish(t, o.u, len(given)) // the last anchors come a second after the delivery
 	must(t, o.u.cmd.Process.Signal(syscall.SIGTERM))
 	o.u.cmd.Wait()
 	fsckAgain(t, dir)

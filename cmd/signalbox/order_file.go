@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/envelope"
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/chain"
+	"signalbox.dev/signalbox/internal/durable"
 	"signalbox.dev/signalbox/internal/oversight"
 	"signalbox.dev/signalbox/internal/party"
 )
@@ -148,23 +148,11 @@ func (c *orderCountersignCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := replace(c.File, append(data, '\n')); err != nil {
-		return err
+	if err := durable.WriteFile(c.File, append(data, '\n')); err != nil {
+		return fmt.Errorf("writing the order file: %w", err)
 	}
 	v.Second = f.Second
 	return printFiled(a, c.JSON, v)
-}
-
-// replace puts data in a file's place, whole or not at all.
-func replace(name string, data []byte) error {
-	next := filepath.Clean(name) + ".new"
-	if err := party.Write(next, data); err != nil {
-		return err
-	}
-	if err := os.Rename(next, name); err != nil {
-		return errors.Join(fmt.Errorf("writing %s: %w", name, err), os.Remove(next))
-	}
-	return nil
 }
 
 type orderSubmitCommand struct {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"signalbox.dev/signalbox/internal/api"
+	"signalbox.dev/signalbox/internal/durable"
 )
 
 // tokenCommand lets a program call the platform's API.
@@ -59,10 +60,7 @@ func (c *tokenCommand) add(line string) error {
 	if _, err := api.ParseAccess(text); err != nil {
 		return err
 	}
-	if err := os.WriteFile(c.Access+".new", []byte(text), 0o600); err != nil {
-		return fmt.Errorf("writing the access file: %w", err)
-	}
-	if err := os.Rename(c.Access+".new", c.Access); err != nil {
+	if err := durable.WriteFile(c.Access, []byte(text)); err != nil {
 		return fmt.Errorf("writing the access file: %w", err)
 	}
 	return nil

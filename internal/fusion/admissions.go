@@ -12,6 +12,7 @@ import (
 
 	"signalbox.dev/signalbox/envelope"
 	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/durable"
 )
 
 // subjectAdmit is where the authority sends its list of admissions. The node
@@ -99,7 +100,7 @@ func (d *door) take(data []byte) error {
 	// What the authority ordered counts at once, whatever the disk says.
 	d.list = &list
 	d.closeUnadmitted()
-	if err := replace(d.admissionsFile(), data); err != nil {
+	if err := durable.WriteFile(d.admissionsFile(), data); err != nil {
 		return fmt.Errorf("keeping the list of admissions: %w", err)
 	}
 	d.log.Info("the authority's list of admissions counts", "number", list.Sequence, "entries", len(list.Entries))

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/durable"
 )
 
 // ErrNoPower says that an operator's order does not fit: it names what the node
@@ -105,34 +106,13 @@ func (p *powers) keep(dir string, o Orders) error {
 	if err != nil {
 		return err
 	}
-	if err := replace(powersFile(dir), data); err != nil {
+	if err := durable.WriteFile(powersFile(dir), data); err != nil {
 		return fmt.Errorf("keeping the order: %w", err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.orders = o
 	return nil
-}
-
-// replace writes a file as a whole or not at all.
-func replace(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(data)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // Pause makes what it names wait: new submissions are still taken, as far as

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"signalbox.dev/signalbox/internal/durable"
 	"signalbox.dev/signalbox/internal/witness"
 	"signalbox.dev/signalbox/receipt"
 )
@@ -39,7 +40,7 @@ func (m *Monitor) remember(newest seen, before *seen) error {
 	if before != nil && before.Size == newest.Size {
 		return nil
 	}
-	if err := witness.WriteFile(m.memoryOf(newest.Origin), newest.Signed); err != nil {
+	if err := durable.WriteFile(m.memoryOf(newest.Origin), newest.Signed); err != nil {
 		return fmt.Errorf("remembering what was seen: %w", err)
 	}
 	return nil

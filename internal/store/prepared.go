@@ -51,7 +51,7 @@ func (c *conn) Unwrap() driver.Conn { return c.sqliteConn }
 // prepare gives the statement of a text that comes again; nil for other texts,
 // and while the statement is open.
 func (c *conn) prepare(ctx context.Context, text string, args []driver.NamedValue) (*prepared, error) {
-	if len(args) == 0 && !again[text] {
+	if len(args) == 0 && text != begin && text != keep && text != undo {
 		return nil, nil // bun has written its values into it
 	}
 	p := c.kept[text]

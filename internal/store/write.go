@@ -113,9 +113,6 @@ const (
 	undo  = "ROLLBACK TO one"
 )
 
-// again are the texts without values that come again.
-var again = map[string]bool{begin: true, keep: true, undo: true}
-
 // run carries out one write in a savepoint. An error means that the whole
 // transaction is gone; the write's own failure is in m.err.
 func (m *write) run(tx bun.Tx) error {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"signalbox.dev/signalbox/internal/durable"
 )
 
 // Evidence is two checkpoints that one log has signed and that don't fit. With two
@@ -55,7 +57,7 @@ func (e Evidence) Keep(dir string) (string, error) {
 		return name, nil
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		err = WriteFile(name, []byte(e.String()))
+		err = durable.WriteFile(name, []byte(e.String()))
 	}
 	if err != nil {
 		return "", fmt.Errorf("keeping evidence: %w", err)

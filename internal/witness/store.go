@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"signalbox.dev/signalbox/internal/durable"
 )
 
 // ErrInUse says that another process has the folder open. Two witnesses with one
@@ -73,7 +75,7 @@ func (s *store) read(name string) ([]byte, error) {
 // write replaces a file. When it returns nil the new content survives the loss of
 // power; after an error, either the old or the new stands.
 func (s *store) write(name string, data []byte) error {
-	if err := WriteFile(filepath.Join(s.dir, name), sealed(data)); err != nil {
+	if err := durable.WriteFile(filepath.Join(s.dir, name), sealed(data)); err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
 	return nil
@@ -89,27 +91,6 @@ func (s *store) note(name string, data []byte) error {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
 	return nil
-}
-
-// WriteFile writes a file beside the old one, syncs it, puts it in its place, and
-// syncs the folder: when it returns nil the new content survives the loss of power.
-func WriteFile(path string, data []byte) error {
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // fileOf names the file of a log; origins may hold what no file name may.

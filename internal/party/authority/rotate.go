@@ -6,8 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +14,7 @@ import (
 
 	"signalbox.dev/signalbox/envelope"
 	"signalbox.dev/signalbox/internal/chain"
+	"signalbox.dev/signalbox/internal/durable"
 	"signalbox.dev/signalbox/internal/party"
 	"signalbox.dev/signalbox/receipt"
 )
@@ -210,24 +209,16 @@ func Publish(dir party.Dir, keys receipt.Keys) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(replace(dir.Path(trustFile), data), PublishTo(dir.Path(logKeysFile), keys))
+	if err := durable.WriteFile(dir.Path(trustFile), data); err != nil {
+		return fmt.Errorf("publishing log keys: %w", err)
+	}
+	return PublishTo(dir.Path(logKeysFile), keys)
 }
 
 // PublishTo replaces a file of log keys.
-func PublishTo(file string, keys receipt.Keys) error { return replace(file, []byte(keys.String())) }
-
-// replace puts a file in another one's place; whoever reads has one or the other.
-func replace(file string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(file), ".new-*")
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", file, err)
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), file)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("writing %s: %w", file, err), os.Remove(f.Name()))
+func PublishTo(file string, keys receipt.Keys) error {
+	if err := durable.WriteFile(file, []byte(keys.String())); err != nil {
+		return fmt.Errorf("publishing log keys: %w", err)
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ import (
 
 func (o *Outbox) keeper() pump {
 	return pump{
-		workers: o.cfg.Pace.Workers, poll: o.cfg.Pace.Poll, nudge: o.puts, offered: o.granted,
+		workers: o.cfg.Pace.Workers, poll: o.cfg.Pace.Poll, offered: o.granted,
 		due: func(ctx context.Context, limit int) ([]string, error) { return o.due(ctx, selectStore, limit) },
 		work: func(ctx context.Context, id string, offered bool) {
 			r, ok := o.live.find(id)

@@ -112,13 +112,10 @@ type Outbox struct {
 	handlers map[flow.Step]Handler                     // written by Handle alone, before Run
 	stray    func(context.Context, receipt.Leaf) error // written by Stray alone, before Run
 
-	pushes  nudge
-	puts    nudge
-	anchors nudge
-
 	live    *live
 	fresh   chan string // intended, to be pushed for the first time
 	granted chan string // decided, to be stored
+	anchors nudge
 
 	mu      sync.Mutex // guards waiting
 	waiting map[string][]chan struct{}
@@ -138,8 +135,8 @@ func New(cfg Config) (*Outbox, error) {
 	cfg.Pace = cfg.Pace.withDefaults()
 	return &Outbox{
 		cfg: cfg, handlers: map[flow.Step]Handler{},
-		pushes: newNudge(), puts: newNudge(), anchors: newNudge(),
-		live: newLive(), fresh: make(chan string, maxLive), granted: make(chan string, maxLive),
+		anchors: newNudge(),
+		live:    newLive(), fresh: make(chan string, maxLive), granted: make(chan string, maxLive),
 		waiting: map[string][]chan struct{}{},
 	}, nil
 }

@@ -12,7 +12,6 @@ import (
 type pump struct {
 	workers int
 	poll    time.Duration
-	nudge   nudge
 	offered chan string                                            // ids to work on that are not due yet
 	due     func(ctx context.Context, limit int) ([]string, error) // ids, longest due first
 	work    func(ctx context.Context, id string, offered bool)
@@ -53,8 +52,6 @@ func (p pump) run(ctx context.Context) error {
 			look = more
 		case id := <-offered:
 			start(id, true)
-		case <-p.nudge:
-			look = true
 		case <-tick.C:
 			look = true
 		}

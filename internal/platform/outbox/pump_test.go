@@ -32,7 +32,7 @@ func TestPump(t *testing.T) {
 	done, busy, most := map[string]int{}, map[string]bool{}, 0
 	all := make(chan struct{})
 	p := pump{
-		workers: workers, poll: time.Millisecond, nudge: newNudge(),
+		workers: workers, poll: time.Millisecond,
 		due: func(_ context.Context, limit int) ([]string, error) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -88,7 +88,7 @@ func TestPumpGoesOnAfterAFailure(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	looks, told := 0, 0
 	p := pump{
-		workers: 1, poll: time.Millisecond, nudge: newNudge(),
+		workers: 1, poll: time.Millisecond,
 		due: func(context.Context, int) ([]string, error) {
 			if looks++; looks < 3 {
 				return nil, errors.New("no database")

@@ -37,7 +37,7 @@ func (o *Outbox) due(ctx context.Context, text string, limit int) ([]string, err
 
 func (o *Outbox) pusher() pump {
 	return pump{
-		workers: o.cfg.Pace.Workers, poll: o.cfg.Pace.Poll, nudge: o.pushes, offered: o.fresh,
+		workers: o.cfg.Pace.Workers, poll: o.cfg.Pace.Poll, offered: o.fresh,
 		due: func(ctx context.Context, limit int) ([]string, error) { return o.due(ctx, selectPush, limit) },
 		work: func(ctx context.Context, id string, offered bool) {
 			if r, ok := o.live.first(id); ok {

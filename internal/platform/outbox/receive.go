@@ -175,6 +175,8 @@ func (o *Outbox) decide(ctx context.Context, r row, leaf receipt.Leaf, d flow.De
 	}
 	if ours {
 		o.hand(o.granted, r)
+	} else {
+		o.live.drop(r.ID) // what is in memory was behind
 	}
 	return nil
 }
