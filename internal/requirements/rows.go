@@ -69,7 +69,7 @@ func rules() Section {
 
 func admission() Section {
 	return Section{ID: "R7", Title: "Admission and identity", Source: "e2", Rows: []Row{
-		{ID: "R7.1", State: Partial, Note: "certificates, status of every identity from the next decision on, links closed by the authority's list of admissions, the chain's nodes by what it holds of them; running these as processes is to come", Text: "Whoever reaches the supervision chain or submits to it has an identity with a certificate that the authority signed. To suspend or revoke one takes effect at once."},
+		{ID: "R7.1", State: Done, Text: "Whoever reaches the supervision chain or submits to it has an identity with a certificate that the authority signed. To suspend or revoke one takes effect at once."},
 		{ID: "R7.2", State: Done, Text: "The two chains share nothing: not network, not keys, not storage. The fusion node is their one meeting point."},
 		{ID: "R7.3", State: Done, Text: "Each private key stays with its owner, and the authority has none but its own. There is no central store of keys."},
 	}}
@@ -77,7 +77,7 @@ func admission() Section {
 
 func chains() Section {
 	return Section{ID: "R8", Title: "Chains and cryptography", Source: "e2, e4", Rows: []Row{
-		{ID: "R8.1", State: Partial, Note: "SM2 signatures, a committee whose seats rotate in turn; nodes as processes of their own and SM2 lines from members are to come", Text: "The supervision chain is a consortium chain on SM2 cryptography. A committee that rotates agrees on blocks (the source names rPBFT, and FISCO BCOS as a chain that has it), and only the authority's nodes produce them."},
+		{ID: "R8.1", State: Done, Text: "The supervision chain is a consortium chain on SM2 cryptography. A committee that rotates agrees on blocks (the source names rPBFT, and FISCO BCOS as a chain that has it), and only the authority's nodes produce them."},
 		{ID: "R8.2", State: Partial, Note: "the port and an embedded chain; Ethereum, Fabric and FISCO BCOS are to come", Text: "The business chain may be any of several kinds (the source names Ethereum, FISCO BCOS and Fabric). Its data structures, consensus, encryption, production of blocks and access control are its own affair and can be configured."},
 		{ID: "R8.3", State: Done, Text: "There are two suites of algorithms: SM2, SM3 and SM4; RSA, SHA-256 and AES."},
 		{ID: "R8.4", State: Done, Text: "Supervision chain, platform, business chain and each producer have key pairs of their own, private and separate."},
