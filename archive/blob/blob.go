@@ -205,18 +205,41 @@ func (s *Store) Get(ctx context.Context, name string) ([]byte, error) {
 	return data, nil
 }
 
-// List implements archive.Store.
+// List implements archive.Store. What is deleted meanwhile may be listed or not:
+// the driver for files takes an object that vanishes under it for a failure, and
+// is asked again from where it was.
 func (s *Store) List(ctx context.Context, prefix string, fn func(string) error) error {
+	last := ""
+	for range relistings {
+		err := s.listAfter(ctx, prefix, last, func(name string) error {
+			last = name
+			return fn(name)
+		})
+		if gcerrors.Code(err) != gcerrors.NotFound {
+			return err
+		}
+	}
+	return errors.New("listing the archive: objects vanish as fast as they are listed; try again once nothing is being deleted from it")
+}
+
+// relistings is how many vanished objects one listing bears.
+const relistings = 1000
+
+// listAfter lists the names that come after one. Of the driver's failures it gives
+// NotFound as it is.
+func (s *Store) listAfter(ctx context.Context, prefix, last string, fn func(string) error) error {
 	it := s.bucket.List(&blob.ListOptions{Prefix: prefix})
 	for {
 		o, err := it.Next(ctx)
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
+		case gcerrors.Code(err) == gcerrors.NotFound:
+			return err
 		case err != nil:
 			return fmt.Errorf("listing the archive: %w", known(ctx, err))
-		case !archive.Valid(o.Key) || isUnfinished(o.Key):
-			continue // nothing of ours
+		case o.Key <= last || !archive.Valid(o.Key) || isUnfinished(o.Key):
+			continue // had already, or nothing of ours
 		}
 		if err := fn(o.Key); err != nil {
 			return err

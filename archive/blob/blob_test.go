@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -176,5 +177,45 @@ func checkWhole(t *testing.T, s archive.Store) {
 	got, err := s.Get(t.Context(), "object")
 	if err != nil || len(got) != 8<<20 || !bytes.Equal(got, bytes.Repeat(got[:1], 8<<20)) {
 		t.Errorf("got %d bytes, %v; want the whole of one write", len(got), err)
+	}
+}
+
+// What is deleted while a store is listed doesn't fail the listing, and what stays
+// is listed once.
+func TestListedWhileDeleted(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "archive")
+	s := opened(t, dir)
+	defer s.Close()
+	for i := range 200 {
+		must(t, s.Put(t.Context(), fmt.Sprintf("kept/%03d", i), nil))
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var churn sync.WaitGroup
+	churn.Go(func() {
+		for ctx.Err() == nil {
+			for i := range 100 { // as another process does: what matters is that they vanish
+				name := filepath.Join(dir, "kept", fmt.Sprintf("gone-%03d", i))
+				must(t, os.WriteFile(name, nil, 0o600))
+				must(t, os.Remove(name))
+			}
+		}
+	})
+	defer churn.Wait()
+	defer stop()
+	for range 300 {
+		kept := 0
+		must(t, s.List(t.Context(), "kept/0", func(string) error { kept++; return nil }))
+		must(t, s.List(t.Context(), "kept/1", func(string) error { kept++; return nil }))
+		if kept != 200 {
+			t.Fatalf("%d listed of 200", kept)
+		}
+		must(t, s.List(t.Context(), "kept/g", func(string) error { return nil }))
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
 	}
 }

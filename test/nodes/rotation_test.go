@@ -46,7 +46,7 @@ func TestRotation(t *testing.T) {
 		c.decisions(1)
 	}
 	c.turn(sixth)
-	c.agree(append(slices.Clone(c.nodes), sixth)...)
+	c.agree(c.nodes...)
 	t.Logf("epoch %d at block %v, after %d kills", c.epoch(), c.nodes[0].height(), *rounds)
 	c.replay(c.nodes...)
 	if out, err := c.try("fsck", "--authority", c.in("authority")); err != nil || !strings.Contains(string(out), "snapshots:") {
@@ -154,6 +154,7 @@ func (c *council) turn(p *process) {
 			return slices.Contains(c.seated(), p.id) == want
 		})
 	}
+	c.agree(append(slices.Clone(c.nodes), p)...)
 	_, err := c.client().Order(c.Context(), c.composed(c.given+1, contract.NodeRemove, contract.NodeRef{ID: p.id}))
 	must(c.T, err)
 	c.given++
