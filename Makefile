@@ -21,7 +21,8 @@ help:
 	@echo 'make recovery   how soon 1,000 steps are decided after a kill'
 	@echo 'make growth   memory and goroutines of each party over ten minutes of load'
 	@echo 'make lint    the above checks and staticcheck, gofumpt, deadcode'
-	@echo 'make bench   run all benchmarks and print their figures'
+	@echo 'make bench   measure everything together, and write tables and plots to docs/benchmarks.md; about six minutes'
+	@echo 'make microbench   run all Go benchmarks and print their figures'
 	@echo 'make build   bin/signalbox'
 	@echo 'make clean   remove bin/; data directories stay'
 
@@ -86,8 +87,15 @@ recovery: faults-binary
 faults-binary: modules
 	$(GO) build -trimpath -tags faults -o bin/signalbox-faults ./cmd/signalbox
 
+# How long each of the six runs is measured.
+BENCH ?= 30s
+
 .PHONY: bench
-bench: modules
+bench: build
+	$(GO) run ./cmd/benchdoc -binary bin/signalbox -docs docs -duration $(BENCH)
+
+.PHONY: microbench
+microbench: modules
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: lint

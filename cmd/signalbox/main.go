@@ -36,6 +36,7 @@ type cli struct {
 
 	Demo   demoCommand   `cmd:"" help:"Play prescriptions through every step, on two chains in this process, and check everything afterwards."`
 	Up     upCommand     `cmd:"" help:"Run authority, fusion node, platform and business chain in one process, with an HTTP API."`
+	Bench  benchCommand  `cmd:"" help:"Measure: complete flows through everything in this process, what they cost and whom, and what to compare it with."`
 	Verify verifyCommand `cmd:"" help:"Check receipts offline, with nothing but the authority's published keys."`
 	Fsck   fsckCommand   `cmd:"" help:"Re-check both chains of a data directory from their first block, and each against the other."`
 
@@ -123,4 +124,5 @@ var examples = strings.TrimLeft(`
   signalbox fusion status --dir ./data/fusion
   signalbox archive run --data ./data --to ./archive
   signalbox rules backtest new.yaml --data ./data
+  signalbox bench --suite gm --in-flight 256
 `, "\n")

@@ -84,6 +84,7 @@ var law = map[string]rule{
 	"internal/importlaw":       {},
 	"internal/requirements":    {},
 	"internal/system":          {allow: []string{""}, forbid: []string{module + "/cmd"}}, // wiring shared by the commands
+	"internal/bench":           {allow: []string{""}, forbid: []string{module + "/cmd"}},
 	"cmd":                      {allow: []string{""}},
 	"test":                     {allow: []string{""}},
 }

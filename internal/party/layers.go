@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/pprof"
 )
 
 // Layer is a part that runs until its context ends.
@@ -12,6 +13,10 @@ type Layer struct {
 	Run   func(context.Context) error
 	Ready <-chan struct{} // nil: at once
 }
+
+// LayerLabel is the label that profiles have a layer's name under: of its
+// goroutines, and of those that they start.
+const LayerLabel = "layer"
 
 // Run starts layers one upon the other, calls up when all of them run, and stops
 // them from the top when ctx ends. A layer that ends by itself takes everything
@@ -29,7 +34,8 @@ func Run(ctx context.Context, layers []Layer, up func()) error {
 	defer fail()
 	ended := make(chan error, 1)
 	go func() {
-		err := l.Run(own)
+		var err error
+		pprof.Do(own, pprof.Labels(LayerLabel, l.Name), func(ctx context.Context) { err = l.Run(ctx) })
 		if own.Err() == nil {
 			err = fmt.Errorf("%s ended early: %w", l.Name, errors.Join(err, errEnded))
 		}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -18,21 +17,12 @@ import (
 	"signalbox.dev/signalbox/profile/prescription/samples"
 )
 
-// visitor is the sample that is multiplied: its subject's passport number can be
-// any, so that rules that count by subject see many.
-const visitor = "visitor-influenza-self-paid"
-
 // record gives the i-th of endlessly many records, of as many subjects.
 func (c *cluster) record(i int) []byte {
 	c.Helper()
-	all, err := samples.All()
+	series, err := samples.Series("F")
 	must(c.T, err)
-	at := slices.IndexFunc(all, func(s samples.Sample) bool { return s.Name == visitor })
-	if at < 0 {
-		c.Fatalf("no sample %s", visitor)
-	}
-	out := bytes.Replace(all[at].Data, []byte(`"number": "`), fmt.Appendf(nil, `"number": "F%08d-`, i), 1)
-	return bytes.Replace(out, []byte("UTO-X00000001"), fmt.Appendf(nil, "UTO-X%08d", i), 1)
+	return series(i)
 }
 
 // register has n new records taken in, each again and again with the same
