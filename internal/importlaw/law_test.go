@@ -81,6 +81,11 @@ var law = map[string]rule{
 	"internal/config":          {allow: pure},
 	"internal/party":           {allow: []string{""}, forbid: []string{module + "/cmd", module + "/internal/system"}}, // wiring of one role each
 	"internal/ops":             {allow: []string{"internal/ops"}},
+	"internal/bench/loop":      {allow: nil}, // measurement, for `signalbox bench` alone
+	"internal/bench/floor":     {allow: []string{"internal/bench/loop"}},
+	"internal/bench/engine":    {allow: []string{"internal/bench/loop", "internal/comet"}},
+	"internal/bench/guard":     {allow: nil},
+	"internal/bench/plain":     {allow: with(pure, "ledger", "internal/bench/loop", "internal/comet", "internal/platform", "internal/store"), forbid: adapters},
 	"internal/importlaw":       {},
 	"internal/requirements":    {},
 	"internal/system":          {allow: []string{""}, forbid: []string{module + "/cmd"}}, // wiring shared by the commands

@@ -1,0 +1,20 @@
+package floor
+
+// Sizes on the average, in bytes, as seen in a running system with prescriptions of
+// one item.
+const (
+	gmSigned     = 1280 // submissions and values 1,100, transactions 1,550
+	gmVerified   = 640  // checkpoints 120, and those above
+	intlSigned   = 1650 // submissions and values 1,380, transactions 2,140
+	intlVerified = 1650
+	sealed       = 560 // with salt and context: a registration's 1,150, a delivery's 260
+)
+
+// Blocks of 64 bytes outside the operations of keys: for a step, and for a block of
+// either chain.
+const (
+	gmSM3       = 100
+	gmSHA256    = 500
+	intlSHA256  = 600
+	blockSHA256 = 100
+)
