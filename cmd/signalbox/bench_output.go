@@ -102,6 +102,7 @@ func (o benchOutput) besides(r bench.Result) error {
 
 func (o benchOutput) rest(r bench.Result) error {
 	t := newTable(o.w)
+	t.row(o.say.of("blocks: supervision, business", "区块数：监管链、业务链"), fmt.Sprintf("%d, %d", r.SupervisionBlocks, r.BusinessBlocks))
 	t.row(o.say.of("allocations a step", "每步内存分配次数"), fmt.Sprintf("%.0f", r.AllocsPerStep))
 	t.row(o.say.of("allocated a step", "每步内存分配"), fmt.Sprintf("%.0f KiB", r.AllocBytes/1024))
 	t.row(o.say.of("on disk a step, all parties", "每步磁盘占用（各方合计）"), fmt.Sprintf("%.1f KiB", r.BytesPerStep/1024))

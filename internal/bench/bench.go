@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"signalbox.dev/signalbox/internal/chain"
 	"signalbox.dev/signalbox/internal/platform"
 	"signalbox.dev/signalbox/internal/platform/authorise"
 	"signalbox.dev/signalbox/internal/platform/event"
@@ -37,8 +36,9 @@ type Config struct {
 
 // Beside are measured after the system was stopped; those that are nil are not.
 type Beside struct {
-	// Floor gives the processor time of one step's cryptography alone.
-	Floor func(ctx context.Context, suite string, d time.Duration) (time.Duration, error)
+	// Floor gives the processor time of one step's cryptography alone, where so many
+	// blocks of both chains and so many checkpoints fall to a step.
+	Floor func(ctx context.Context, suite string, blocks, checkpoints float64, d time.Duration) (time.Duration, error)
 	// Baseline measures the same flows on a business chain without supervision.
 	Baseline func(ctx context.Context, dir string, inFlight int, d time.Duration, record func(int) []byte) (Baseline, error)
 	// Engine gives the transactions a second of as many bytes, through consensus alone.
@@ -91,7 +91,7 @@ type Progress struct {
 
 const (
 	defaultDrain = 30 * time.Second
-	firstFlow    = time.Minute     // that it may take: people enrol before it
+	firstFlow    = 2 * time.Minute // that it may take: people enrol before it
 	tick         = 5 * time.Second // between two words about progress
 	sampled      = 60              // decisions whose size is looked at
 )
@@ -126,6 +126,7 @@ type run struct {
 	cfg     Config
 	tracker *tracker
 	record  func(int) []byte
+	blocks  func() blocks // of both chains
 	result  Result
 }
 
@@ -143,6 +144,7 @@ func (r *run) supervised(ctx context.Context) (err error) {
 	if r.result.Machine, err = machine(r.cfg.Dir); err != nil {
 		return errors.Join(err, s.Close())
 	}
+	r.blocks = func() blocks { return blocks{s.Chain.Size(), s.Chain.Height(), s.Ledger.Height()} }
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)
@@ -182,13 +184,18 @@ func (r *run) measure(ctx context.Context, s *system.System) error {
 	if err := r.first(ctx, l); err != nil {
 		return err
 	}
-	if err := r.window(ctx, l); err != nil {
+	from, to, err := r.window(ctx, l)
+	if err != nil {
 		return err
 	}
-	var err error
-	if r.result.EngineBytes, err = transactionBytes(s.Chain.Source(), sampled); err != nil {
+	source := s.Chain.Source()
+	if r.result.EngineBytes, err = transactionBytes(source, sampled); err != nil {
 		return err
 	}
+	if r.result.Checkpoints, err = checkpoints(source, from.decisions, to.decisions); err != nil {
+		return err
+	}
+	r.result.SupervisionBlocks, r.result.BusinessBlocks = to.supervision-from.supervision, to.business-from.business
 	stop()
 	if err := <-told; !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("following the flows: %w", err)
@@ -208,115 +215,6 @@ func (r *run) first(ctx context.Context, l *load) error {
 	return nil
 }
 
-// window is warm-up, what is measured, and the drain.
-func (r *run) window(ctx context.Context, l *load) error {
-	enough, over := make(chan struct{}), make(chan struct{})
-	coming, stop := context.WithCancel(ctx)
-	defer func() {
-		stop()
-		<-over
-	}()
-	go func() {
-		defer close(over)
-		l.run(coming, enough)
-	}()
-	if err := r.wait(ctx, WarmingUp, r.cfg.WarmUp); err != nil {
-		return err
-	}
-	m, err := r.begin()
-	if err != nil {
-		return err
-	}
-	waited := r.wait(ctx, Measuring, r.cfg.Duration)
-	if err := errors.Join(waited, m.end()); err != nil {
-		return err
-	}
-	close(enough)
-	r.phase(Draining, r.cfg.Drain)
-	begun := time.Now()
-	select {
-	case <-over:
-	case <-time.After(r.cfg.Drain):
-		stop() // in the closed loop somebody still waits for a flow's end
-	}
-	lost := l.settled(ctx, r.cfg.Drain-time.Since(begun))
-	return m.finish(lost)
-}
-
-// measurement is of what happens from begin to end.
-type measurement struct {
-	r        *run
-	disk     int64
-	steps    int64 // done before
-	profile  profiling
-	from, to cost
-	parts    map[Part]float64
-}
-
-func (r *run) begin() (m *measurement, err error) {
-	m = &measurement{r: r}
-	if m.disk, err = onDisk(r.cfg.Dir); err != nil {
-		return nil, err
-	}
-	if err = m.profile.start(); err != nil {
-		return nil, err
-	}
-	if m.from, err = costs(); err != nil {
-		return nil, errors.Join(err, m.end())
-	}
-	r.tracker.measure(m.from.at)
-	m.steps = r.tracker.tally().Steps
-	return m, nil
-}
-
-func (m *measurement) end() (err error) {
-	to, costErr := costs()
-	m.to = to
-	m.r.tracker.enough(to.at)
-	m.parts, err = m.profile.stop()
-	return errors.Join(costErr, err)
-}
-
-// finish writes the result, when no flow comes any more.
-func (m *measurement) finish(lost int64) error {
-	r := m.r
-	res := &r.result
-	res.Suite, res.Profile, res.WarmUpS = r.cfg.Suite, Prescription, r.cfg.WarmUp.Seconds()
-	res.Mode, res.InFlight, res.OpenLoop = "closed", r.cfg.InFlight, r.cfg.OpenLoop
-	if r.cfg.OpenLoop > 0 {
-		res.Mode, res.InFlight = "open", 0
-	}
-	res.flows(r.tracker, m.to.at.Sub(m.from.at), lost)
-	res.costs(m.from, m.to, m.parts)
-	disk, err := onDisk(r.cfg.Dir)
-	if n := r.tracker.tally().Steps - m.steps; n > 0 {
-		res.BytesPerStep = round(float64(disk-m.disk)/float64(n), 0)
-	}
-	return err
-}
-
-// transactionBytes is how large the last transactions of the supervision chain are
-// on average.
-func transactionBytes(s *chain.Source, last int64) (int, error) {
-	size, err := s.Size()
-	if err != nil || size == 0 {
-		return 0, err
-	}
-	from, sum := max(0, size-last), 0
-	for i := from; i < size; i++ {
-		d, _, err := s.Decision(i)
-		if err != nil {
-			return 0, err
-		}
-		raw, err := s.Transaction(d)
-		if err != nil {
-			return 0, err
-		}
-		sum += len(raw)
-	}
-	return sum / int(size-from), nil
-}
-
 // beside measures what the system is compared with.
 func (r *run) beside(ctx context.Context) error {
 	short := r.cfg.Duration / 5
@@ -325,7 +223,9 @@ func (r *run) beside(ctx context.Context) error {
 	var engine *float64
 	if f := r.cfg.Beside.Floor; f != nil {
 		r.phase(Beneath, short)
-		d, err := f(ctx, r.cfg.Suite, short)
+		steps := float64(max(r.result.Steps, 1))
+		blocks := float64(r.result.SupervisionBlocks+r.result.BusinessBlocks) / steps
+		d, err := f(ctx, r.cfg.Suite, blocks, float64(r.result.Checkpoints)/steps, short)
 		if err != nil {
 			return fmt.Errorf("the cryptography alone: %w", err)
 		}

@@ -30,6 +30,11 @@ type Result struct {
 	// From a step's intent, without what participants took before it: comparable with BaselineP50.
 	IntentP50MS float64 `json:"intent_p50_ms"`
 
+	// While it was measured: blocks of both chains, and checkpoints of the log.
+	SupervisionBlocks int64 `json:"supervision_blocks"`
+	BusinessBlocks    int64 `json:"business_blocks"`
+	Checkpoints       int64 `json:"checkpoints"`
+
 	CPU           map[Part]float64 `json:"cpu_us_per_step"` // microseconds, and their Total
 	AllocsPerStep float64          `json:"allocs_per_step"`
 	AllocBytes    float64          `json:"alloc_bytes_per_step"`

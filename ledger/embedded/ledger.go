@@ -264,6 +264,9 @@ func (l *Ledger) Capabilities() ledger.Capabilities {
 	return ledger.Capabilities{Name: "embedded", Network: g.Network, Durable: true, Blocks: true, MaxValue: g.maxValue()}
 }
 
+// Height is the chain's last block's; 0 while it is not running.
+func (l *Ledger) Height() int64 { return l.node.Height() }
+
 // Records is how many records stand on the chain: the position of the last one.
 func (l *Ledger) Records() uint64 {
 	n, _ := l.contract.position()
