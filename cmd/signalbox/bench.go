@@ -51,7 +51,7 @@ func (c *benchCommand) Run(a *app) (err error) {
 	progress := benchProgress{a.stderr, a.say}
 	r, err := bench.Run(a.ctx, bench.Config{
 		Dir: dir, Scratch: filepath.Join(scratch, "beside"), Suite: suite, Profile: c.Profile, WarmUp: c.WarmUp, Duration: c.Duration,
-		InFlight: c.InFlight, OpenLoop: c.OpenLoop, Progress: progress.tell,
+		InFlight: c.InFlight, OpenLoop: c.OpenLoop, Beside: bench.Everything(), Progress: progress.tell,
 		Logger: slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 	})
 	if err != nil {
