@@ -84,7 +84,7 @@ func (o benchOutput) part(p bench.Part) string {
 
 func (o benchOutput) besides(r bench.Result) error {
 	t := newTable(o.w)
-	t.row(o.say.of("compared with", "对比"), "")
+	t.row(o.say.of("compared with", "对比"))
 	figure := func(name string, v *float64, form string) {
 		if v != nil {
 			t.row(name, fmt.Sprintf(form, *v))
