@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"github.com/nats-io/nats.go"
@@ -22,6 +23,19 @@ const publishWindow = 512
 type AuthoritySide struct {
 	directory *Directory
 	trials    *trials
+	hands     *hands // set by Remember alone, before anything is read; nil: none
+}
+
+// Remember has what is in hand noted in a folder of the process's own, before
+// anything is read. A message with which the process has ended three times is
+// then handed over alone, with nothing else in hand at all, once the process has
+// run for a while; and when it has ended with it alone five times, the message is
+// set aside in its node's quarantine. A copy of it, pushed again by its platform,
+// goes there untried until the node's operator releases one. That a process ends
+// for other reasons, be it every few seconds, sets nothing aside.
+func (a *AuthoritySide) Remember(folder string, log *slog.Logger) (err error) {
+	a.hands, err = openHands(folder, log)
+	return err
 }
 
 // Delivery is one submission with the route that it came by. Its header can be
@@ -79,7 +93,7 @@ func (a *AuthoritySide) source(kind string, limit int) source {
 	}
 	return source{
 		kind: kind, nodes: a.directory.nodes, taps: taps,
-		batch: limit, ahead: max(1, min(limit, maxAhead)), trials: a.trials,
+		batch: limit, ahead: max(1, min(limit, maxAhead)), trials: a.trials, hands: a.hands,
 	}
 }
 

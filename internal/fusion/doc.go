@@ -27,7 +27,8 @@
 //
 // # Parties elsewhere
 //
-// A Node with an address to listen at has a door (door.go): TLS 1.3, a transport
+// A Node with an address to listen at has a front (front.go), which bounds what
+// strangers cost by their address, and behind it a door (door.go): TLS 1.3, a transport
 // certificate of the authority's CA, and the authority's newest signed list of
 // admissions (admissions.go), which closes open links too (R7.1). A platform
 // publishes its own submissions and anchors, the authority decisions; each hears
@@ -97,6 +98,10 @@
 // through, is moved to its platform's quarantine: first stored there with reason,
 // time and count, then taken out of its stream. It holds up nobody. An outage, in
 // which everything fails, sets nothing aside.
+//
+// What ends the process that reads is found too (hands.go): the process notes what
+// it has in hand, and the next one gives what was there too often alone, and at
+// last to the quarantine.
 //
 // What holds for a submission in quarantine: nobody has decided it, so it has no
 // outcome, and its platform goes on asking. Pushed again it is a new message,

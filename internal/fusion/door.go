@@ -1,6 +1,7 @@
 package fusion
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/subtle"
 	"errors"
@@ -55,6 +56,7 @@ type door struct {
 	cfg    NodeConfig
 	log    *slog.Logger
 	secret string // by which the server knows the node's own clients
+	front  *front
 	server atomic.Pointer[server.Server]
 	opened atomic.Bool
 
@@ -65,7 +67,10 @@ type door struct {
 }
 
 func newDoor(cfg NodeConfig, log *slog.Logger) *door {
-	return &door{cfg: cfg, log: log, secret: rand.Text(), linked: map[uint64]linked{}, left: map[party]bool{}}
+	return &door{
+		cfg: cfg, log: log, secret: rand.Text(), front: newFront(log),
+		linked: map[uint64]linked{}, left: map[party]bool{},
+	}
 }
 
 // validate says what is wrong with the listening end's part of c.
@@ -73,7 +78,7 @@ func (c NodeConfig) validateDoor() error {
 	if c.Listen == "" {
 		return nil
 	}
-	if _, _, err := splitListen(c.Listen); err != nil {
+	if err := checkListen(c.Listen); err != nil {
 		return err
 	}
 	if err := c.Identity.Validate(); err != nil {
@@ -95,31 +100,26 @@ func (c NodeConfig) validateDoor() error {
 	return nil
 }
 
-func splitListen(address string) (host string, port int, err error) {
-	host, text, err := net.SplitHostPort(address)
+func checkListen(address string) error {
+	_, text, err := net.SplitHostPort(address)
+	port := 0
 	if err == nil {
 		port, err = strconv.Atoi(text)
 	}
 	if err != nil || port < 0 || port > 65535 {
-		return "", 0, fmt.Errorf("listen: %q is not host:port", address)
+		return fmt.Errorf("listen: %q is not host:port", address)
 	}
-	if port == 0 {
-		port = server.RANDOM_PORT
-	}
-	return host, port, nil
+	return nil
 }
 
-// configure makes the server listen, if the node is to.
-func (d *door) configure(o *server.Options) error {
+// configure makes the server listen, if the node is to: on loopback, for what
+// comes through the front.
+func (d *door) configure(o *server.Options) {
 	if d.cfg.Listen == "" {
-		return nil
-	}
-	host, port, err := splitListen(d.cfg.Listen)
-	if err != nil {
-		return err
+		return
 	}
 	o.DontListen = false
-	o.Host, o.Port = host, port
+	o.Host, o.Port = "127.0.0.1", server.RANDOM_PORT
 	o.TLSConfig = d.cfg.Identity.Server(d.admits)
 	o.TLS, o.TLSVerify = true, true
 	o.TLSHandshakeFirst = true // nothing is said to strangers
@@ -127,11 +127,16 @@ func (d *door) configure(o *server.Options) error {
 	o.CustomClientAuthentication = d
 	o.MaxConn = maxConnections
 	o.PingInterval, o.MaxPingsOut = pingEvery, pingsMissed
-	return nil
 }
 
 // open lets others in, once the node can serve them.
-func (d *door) open() { d.opened.Store(true) }
+func (d *door) open(ctx context.Context) error {
+	d.opened.Store(true)
+	if d.cfg.Listen == "" {
+		return nil
+	}
+	return d.front.open(ctx, d.cfg.Listen, d.server.Load().Addr())
+}
 
 // Check implements server.Authentication: it is asked for every connection, the
 // node's own among them.
@@ -140,14 +145,20 @@ func (d *door) Check(c server.ClientAuthentication) bool {
 	if state == nil { // the server takes no connection without TLS from elsewhere
 		return subtle.ConstantTimeCompare([]byte(c.GetOpts().Token), []byte(d.secret)) == 1
 	}
+	guest := d.front.guest(c.RemoteAddress())
+	if guest == nil { // or it has gone already
+		d.log.Warn("a connection that did not come by the node's listener is turned away", "from", c.RemoteAddress())
+		return false
+	}
 	p, err := d.cfg.Identity.PeerOf(*state)
 	if err == nil {
 		err = d.enter(c.GetID(), p)
 	}
 	if err != nil {
-		d.log.Warn("a connection is turned away", "from", c.RemoteAddress(), "peer", p.ID, "reason", err)
+		d.log.Warn("a connection is turned away", "from", guest.from, "peer", p.ID, "reason", err)
 		return false
 	}
+	guest.Prove()
 	c.RegisterUser(&server.User{
 		Username: partyOf(p).String(), Permissions: d.permissions(partyOf(p)), ConnectionDeadline: p.NotAfter,
 	})
@@ -301,9 +312,13 @@ func (c NodeConfig) putsOf(p party) []string {
 
 // Addr is where the node listens, once it is ready; empty when it does not.
 func (n *Node) Addr() string {
-	srv := n.door.server.Load()
-	if n.cfg.Listen == "" || srv == nil || srv.Addr() == nil {
+	select {
+	case <-n.ready:
+	default:
 		return ""
 	}
-	return srv.Addr().String()
+	if n.door.front.listener == nil {
+		return ""
+	}
+	return n.door.front.listener.Addr().String()
 }

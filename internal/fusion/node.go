@@ -188,6 +188,9 @@ func (n *Node) Run(ctx context.Context) error {
 	if err == nil {
 		err = n.open(ctx, srv)
 	}
+	if err == nil {
+		err = n.door.open(ctx)
+	}
 	if err != nil {
 		n.refuse()
 		n.closeLinks()
@@ -197,7 +200,6 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 		return fmt.Errorf("starting fusion node %s: %w", n.cfg.Name, err)
 	}
-	n.door.open()
 	close(n.ready)
 	var watching sync.WaitGroup
 	watch, stopWatching := context.WithCancel(ctx)
@@ -216,7 +218,9 @@ func (n *Node) Run(ctx context.Context) error {
 	watching.Wait()
 	n.awaitCalls(stopGrace)
 	n.closeLinks()
+	n.door.front.close()
 	stopServer(srv)
+	n.door.front.serving.Wait()
 	n.log.Info("fusion node has stopped")
 	return err
 }

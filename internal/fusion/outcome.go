@@ -1,9 +1,11 @@
 package fusion
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -15,8 +17,59 @@ const (
 	lastRetry  = 5 * time.Second
 )
 
-// handle decodes a batch, calls fn and answers the node for every message.
+// handle deals with a batch: all of it together, but for messages with which the
+// process has ended before.
 func (r *reader[T]) handle(ctx context.Context, batch []taken) {
+	if r.hands == nil {
+		r.hand(ctx, batch)
+		return
+	}
+	rest, alone := r.sort(ctx, batch)
+	if len(rest) > 0 {
+		done := r.hands.take(rest, false)
+		r.hand(ctx, rest)
+		done()
+	}
+	for _, t := range alone {
+		done := r.hands.take([]taken{t}, true)
+		r.hand(ctx, []taken{t})
+		done()
+	}
+}
+
+// sort parts what may be in hand together from what is to be alone, the least
+// suspect first. What is for later or for the quarantine goes there.
+func (r *reader[T]) sort(ctx context.Context, batch []taken) (rest, alone []taken) {
+	marks := map[taken]mark{}
+	now := time.Now()
+	for _, t := range batch {
+		v, m := r.hands.judge(t, now)
+		marks[t] = m
+		switch v {
+		case together:
+			rest = append(rest, t)
+		case apart:
+			alone = append(alone, t)
+		case later:
+			r.settle(t, func() error { return t.againAfter(aloneLater) })
+		case aside:
+			r.setAside(ctx, t, fmt.Errorf("the authority ended %d times while it had this, %d of them with nothing else in hand",
+				m.Together+m.Alone, m.Alone), m.Together+m.Alone)
+		}
+	}
+	slices.SortStableFunc(alone, func(x, y taken) int {
+		return cmp.Or(cmp.Compare(marks[x].Alone, marks[y].Alone), cmp.Compare(marks[x].Together, marks[y].Together))
+	})
+	for len(alone) > aloneAtOnce {
+		t := alone[len(alone)-1]
+		alone = alone[:len(alone)-1]
+		r.settle(t, func() error { return t.againAfter(aloneLater) })
+	}
+	return rest, alone
+}
+
+// hand decodes messages, calls fn and answers the node for every one.
+func (r *reader[T]) hand(ctx context.Context, batch []taken) {
 	var values []T
 	var good []taken
 	for _, t := range batch {
@@ -31,15 +84,18 @@ func (r *reader[T]) handle(ctx context.Context, batch []taken) {
 		return
 	}
 	errs := r.fn(ctx, values)
-	failed := 0
+	var through []taken
 	for i, t := range good {
 		if outcome(errs, i) == nil {
 			r.trials.succeeded(keyOf(t))
 			r.settle(t, func() error { return t.done() })
-		} else {
-			failed++
+			through = append(through, t)
 		}
 	}
+	if r.hands != nil {
+		r.hands.cleared(through)
+	}
+	failed := len(good) - len(through)
 	if failed == 0 {
 		return
 	}

@@ -127,14 +127,14 @@ func quarantined(platform string, m *jetstream.RawStreamMsg) Quarantined {
 
 // Release puts a message back into the stream that it was taken from, behind
 // what waits there, and out of the quarantine. Where it failed before it may
-// fail again, and then comes back here.
+// fail again, and then comes back here. A process that ended with it tries it once more, alone.
 func (n *Node) Release(ctx context.Context, id string) error {
 	return n.withQuarantined(ctx, "releasing", id, func(s jetstream.Stream, m *jetstream.RawStreamMsg) error {
 		a, err := addressOf(m.Subject)
 		if err != nil {
 			return err
 		}
-		back := &nats.Msg{Subject: a.kept(), Data: m.Data}
+		back := &nats.Msg{Subject: a.kept(), Data: m.Data, Header: nats.Header{headerRelease: {id}}}
 		if _, err := n.authority.js.PublishMsg(ctx, back, jetstream.WithMsgID("released/"+id)); err != nil {
 			return stored(err)
 		}

@@ -27,6 +27,7 @@ type source struct {
 	batch  int                        // most messages to a batch
 	ahead  int                        // most messages taken from each consumer ahead of need
 	trials *trials                    // shared by all readers of one side
+	hands  *hands                     // likewise; nil: what is in hand is not noted
 }
 
 // tap is one consumer at one node, by the connection that reads it.

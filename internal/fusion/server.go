@@ -62,9 +62,7 @@ func startServer(cfg NodeConfig, d *door, log *slog.Logger, broken chan<- string
 			return nil, err
 		}
 	}
-	if err := d.configure(options); err != nil {
-		return nil, err
-	}
+	d.configure(options)
 	srv, err := server.NewServer(options)
 	if err != nil {
 		return nil, fmt.Errorf("configuring the embedded server: %w", err)

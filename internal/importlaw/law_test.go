@@ -51,7 +51,7 @@ var law = map[string]rule{
 	"ledger/ledgertest": {allow: with(pure, "ledger")},
 	"ledger/memory":     {allow: with(pure, "ledger")},
 	"ledger/embedded":   {allow: with(pure, "ledger", "internal/comet", "internal/fault")},
-	"ledger/remote":     {allow: with(pure, "ledger")},
+	"ledger/remote":     {allow: with(pure, "ledger", "internal/turnstile")},
 
 	"archive":             {allow: nil},
 	"archive/archivetest": {allow: []string{"archive"}},
@@ -64,7 +64,8 @@ var law = map[string]rule{
 	"internal/fault":           {allow: nil},
 	"internal/durable":         {allow: nil},
 	"internal/chain":           {allow: with(pure, "internal/comet", "internal/fault")},
-	"internal/fusion":          {allow: with(pure, "internal/link", "internal/durable")},
+	"internal/fusion":          {allow: with(pure, "internal/link", "internal/durable", "internal/turnstile")},
+	"internal/turnstile":       {allow: nil},
 	"internal/link":            {allow: pure},
 	"internal/chain/chaintest": {allow: with(pure, "internal/chain", "internal/comet", "contracts")},
 	"internal/authority":       {allow: with(pure, "internal/link", "internal/fusion", "internal/chain", "internal/fault")},

@@ -59,6 +59,36 @@ func TestBacklogIsBounded(t *testing.T) {
 	})
 }
 
+// Who begins something new is told to come back while there is room yet for flows
+// that have begun: those go on to the whole bound (R1.3).
+func TestRegistrationsLeaveRoomForFlows(t *testing.T) {
+	w := started(t, func(w *world) { w.pace.Backlog = 10 })
+	first, second := w.register(101), w.register(102)
+	w.stop()
+	w.build() // nothing runs: whatever is intended waits
+	register := func(n int) error {
+		_, err := w.Authorise.Register(t.Context(), authorise.Input{Data: prescription(n)})
+		return err
+	}
+	for n := range 9 {
+		if err := register(n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := register(9); !errors.Is(err, outbox.ErrFull) {
+		t.Errorf("a registration at nine tenths: %v", err)
+	}
+	if _, err := w.Review.Request(t.Context(), first, reviewer); err != nil {
+		t.Errorf("a step of a flow that has begun, at nine tenths: %v", err)
+	}
+	if _, err := w.Review.Request(t.Context(), second, reviewer); !errors.Is(err, outbox.ErrFull) {
+		t.Errorf("a step at the whole bound: %v", err)
+	}
+	if err := w.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // The backlog counts what waits for a decision or for the business chain, exactly,
 // through every way that an intent can go. What is held is not in it: an
 // officer's docket must not stop those who are on no list.

@@ -294,6 +294,32 @@ func TestSilentConnection(t *testing.T) {
 	}
 }
 
+// Attack: a stranger opens connections and says nothing, more than the server
+// takes in all. It fills its own bounds alone, and a known key comes in and works.
+func TestFloodOfSilentConnections(t *testing.T) {
+	k, a := onLoopback(t, func(c *ServerConfig) { c.Limits.Connections = 80 })
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	for range 200 {
+		c, err := dialer.Dial("tcp", k.addr)
+		if err != nil {
+			t.Skipf("connecting from another address: %v", err)
+		}
+		defer c.Close()
+	}
+	for end := time.Now().Add(10 * time.Second); k.serves.turnstile.Refused() < 100; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d connections were turned away", k.serves.turnstile.Refused())
+		}
+	}
+	if n := k.serves.Figures().Connections; n > 33 { // one is for whoever comes next
+		t.Errorf("%d silent connections are kept", n)
+	}
+	rec := a.Records(t, 1, 100)[0]
+	if _, err := k.dial(t).Put(t.Context(), rec); err != nil {
+		t.Errorf("while a stranger floods: %v", err)
+	}
+}
+
 // stuck is a ledger that does not answer until it is let.
 type stuck struct {
 	ledger.Ledger

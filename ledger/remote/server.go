@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/turnstile"
 	"signalbox.dev/signalbox/ledger"
 )
 
@@ -31,7 +32,7 @@ const Any = "*"
 
 // Limits bound what a server spends on its peers. Zero values are the usual ones.
 type Limits struct {
-	Connections int           // in all; 0: 256
+	Connections int           // in all, half of them of addresses from where nobody has shown a key; 0: 256
 	Puts        int           // of one peer at once, each up to flow.MaxMessage of memory; 0: 256
 	Reads       int           // of one peer at once; 0: 64
 	Followers   int           // of one peer; 0: 16
@@ -115,6 +116,7 @@ type Server struct {
 	peers []*served
 
 	connections gate
+	turnstile   *turnstile.Turnstile // bounds what those cost who have not shown their key yet
 	strangers   atomic.Uint64
 	warned      atomic.Int64 // Unix seconds of the last warning about a stranger
 
@@ -142,7 +144,10 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	cfg.Limits = cfg.Limits.withDefaults()
-	s := &Server{cfg: cfg, log: cfg.Logger, connections: newGate(cfg.Limits.Connections)}
+	s := &Server{
+		cfg: cfg, log: cfg.Logger, connections: newGate(cfg.Limits.Connections),
+		turnstile: turnstile.New(turnstile.Limits{Strangers: max(1, cfg.Limits.Connections/2)}),
+	}
 	for _, p := range cfg.Peers {
 		s.peers = append(s.peers, &served{
 			Peer: p, puts: newGate(cfg.Limits.Puts), reads: newGate(cfg.Limits.Reads), followers: newGate(cfg.Limits.Followers),
@@ -217,7 +222,9 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: limits.Puts + limits.Reads + limits.Followers, MaxReadFrameSize: 1 << 20},
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- server.ServeTLS(&bounded{l, s.connections, s.closing}, "", "") }()
+	server.ConnState = proven
+	counted := &bounded{l, s.connections, s.closing}
+	go func() { ended <- server.ServeTLS(s.turnstile.Listener(counted), "", "") }()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("serving the ledger: %w", err)
@@ -232,6 +239,20 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	}
 	<-ended
 	return err
+}
+
+// proven is told of a connection's states: a request comes only from who has
+// shown a key that is served.
+func proven(c net.Conn, state http.ConnState) {
+	if state != http.StateActive {
+		return
+	}
+	if over, ok := c.(*tls.Conn); ok {
+		c = over.NetConn()
+	}
+	if visit, ok := c.(*turnstile.Conn); ok {
+		visit.Prove()
+	}
 }
 
 // gate lets a number through at once.

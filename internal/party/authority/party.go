@@ -83,12 +83,16 @@ func New(p Parts) (_ *Party, err error) {
 		return nil, errors.Join(err, out.archiver.close(), release())
 	}
 	out.ring.of(out.Chain)
+	side := p.Nodes.Authority()
+	if err := side.Remember(p.Dir.Path("in-hand"), p.Logger.With("part", "authority")); err != nil {
+		return nil, errors.Join(err, out.Close())
+	}
 	out.Authority, err = role.New(role.Config{
 		Suite: p.Keys.suite, Signing: p.Keys.Signing, Sealing: []envelope.PrivateKey{p.Keys.Sealing},
 		PseudonymKey: p.Keys.pseudonym, SubjectKey: p.SubjectKey, CA: p.Genesis.CA,
 		Profiles: p.Profiles, Register: p.Register, Random: rand.Reader, Clock: p.Clock,
 		Logger: p.Logger.With("part", "authority"),
-	}, out.Chain, p.Nodes.Authority())
+	}, out.Chain, side)
 	if err != nil {
 		return nil, errors.Join(err, out.Close())
 	}

@@ -18,7 +18,7 @@ type Config struct {
 	Ledger         Ledger        `yaml:"ledger" doc:"The business chain." zh:"业务链。"`
 	API            API           `yaml:"api" doc:"The platform's HTTP API." zh:"平台的 HTTP 接口。"`
 	Producers      []Producer    `yaml:"producers" doc:"The producers that subjects may order from." zh:"患者可下单的生产端。"`
-	Backlog        int           `yaml:"backlog" min:"1" max:"1000000" doc:"Steps that may wait for a decision or for the business chain; beyond that the API answers 503 and Retry-After." zh:"可等待决定或上链的环节数，超出后接口返回 503 和 Retry-After。"`
+	Backlog        int           `yaml:"backlog" min:"1" max:"1000000" doc:"Steps that may wait for a decision or for the business chain; beyond that the API answers 503 and Retry-After. Registrations have nine tenths of it, steps of flows that have begun all." zh:"可等待决定或上链的环节数，超出后接口返回 503 和 Retry-After。新登记最多占用其中九成，已开始流程的后续环节可用满。"`
 	Trial          bool          `yaml:"trial" doc:"Have the built-in reviewers, producers and subjects take part, with keys that signalbox init platform --trial made, take prices from a made-up list and payments without money. Not for real use." zh:"由内置的审核人员、生产端和患者参与（密钥由 signalbox init platform --trial 生成），使用虚拟价目和模拟支付，不得用于正式运行。"`
 	Drain          time.Duration `yaml:"drain" min:"1s" max:"10m" doc:"How long a stop may take: requests in hand are answered first." zh:"停止时的最长等待：先答复正在处理的请求。"`
 	Ops            party.Ops     `yaml:"ops" doc:"For operators' tools." zh:"供运维工具使用。"`

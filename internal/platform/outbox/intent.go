@@ -39,9 +39,9 @@ func (p Prepared) ID() flow.ID {
 
 // Prepare seals an intent. It is apart from Do because sealing takes
 // milliseconds in suite intl, and the database has one writer. When the backlog
-// is full it seals nothing: ErrFull.
+// is full, or for a step that begins a flow nine tenths full, it seals nothing: ErrFull.
 func (o *Outbox) Prepare(ctx context.Context, in Intent) (Prepared, error) {
-	if _, err := o.room(ctx, o.cfg.Store.DB()); err != nil {
+	if _, err := o.room(ctx, o.cfg.Store.DB(), in.Step); err != nil {
 		return Prepared{}, err
 	}
 	sealed, err := o.cfg.Sealer.Seal(sealing.Draft{Step: in.Step, Flow: in.Flow, Actor: in.Actor, Payload: in.Payload, To: in.To})
@@ -109,7 +109,7 @@ func (o *Outbox) hand(to chan string, r row) {
 // intend stores the intent in the caller's transaction. It is planned for its
 // second push: the first is made at once, unless there is no room in memory.
 func (o *Outbox) intend(ctx context.Context, tx bun.Tx, r *row) error {
-	waiting, err := o.room(ctx, tx)
+	waiting, err := o.room(ctx, tx, r.Step)
 	if err != nil {
 		return err
 	}
@@ -150,9 +150,16 @@ func insert(ctx context.Context, tx bun.Tx, r *row) error {
 // further. The count is kept by the database itself, so that looking is cheap
 // and exact within tx. What is held waits for an officer, not for a machine, and
 // doesn't count: a full docket must not stop those who are on no list.
-func (o *Outbox) room(ctx context.Context, db bun.IDB) (waiting int, err error) {
+//
+// What begins something new has nine tenths of the room: the last one is for
+// flows that have begun, which would else wait behind what they have no share in.
+func (o *Outbox) room(ctx context.Context, db bun.IDB, step flow.Step) (waiting int, err error) {
+	most := o.cfg.Pace.Backlog
+	if step == flow.Register || step == flow.Enrol {
+		most -= most / 10
+	}
 	waiting, err = backlog(ctx, db)
-	if err == nil && waiting >= o.cfg.Pace.Backlog {
+	if err == nil && waiting >= most {
 		err = fmt.Errorf("%w: %d steps wait for an answer", ErrFull, waiting)
 	}
 	return waiting, err

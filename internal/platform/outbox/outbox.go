@@ -54,7 +54,7 @@ type Config struct {
 
 // Pace says how much and how often. The zero value is a sensible one.
 type Pace struct {
-	Backlog     int           // intents that may wait for a decision or for the business chain; 0: 10,000
+	Backlog     int           // intents that may wait for a decision or for the business chain, nine tenths of them such as begin a flow; 0: 10,000
 	Workers     int           // pushes, and puts, in flight at once; 0: 128
 	Retry       time.Duration // before repeating what failed, doubling; 0: 200 ms
 	Resend      time.Duration // before pushing again what was pushed and not decided, doubling; 0: 5 s
