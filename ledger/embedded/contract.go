@@ -40,6 +40,7 @@ type contract struct {
 	changed chan struct{} // closed and replaced when records were committed
 
 	proven proofs
+	heads  receipt.Memory
 	staged staged // between Finalize and Commit, which are called in turn
 
 	waiters comet.Waiters[flow.Hash, comet.Result]
@@ -174,7 +175,7 @@ func (c *contract) admit(tx flow.Hash, rec ledger.Record, keys receipt.Keys, now
 	p, known := c.proven.get(tx, keys.Reach())
 	if !known {
 		var err error
-		if p, err = receipt.Verify(rec.Receipt, keys, t.Supervision); err != nil {
+		if p, err = c.heads.Verify(rec.Receipt, keys, t.Supervision); err != nil {
 			return p, err
 		}
 		c.proven.put(tx, keys.Reach(), p)

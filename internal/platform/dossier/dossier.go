@@ -81,7 +81,8 @@ func find(ctx context.Context, db bun.IDB, where string, args ...any) (Flow, err
 
 // Insert adds a flow that is about to be registered.
 func Insert(ctx context.Context, tx bun.Tx, f Flow) error {
-	if _, err := tx.NewInsert().Model(&f).Returning("NULL").Exec(ctx); err != nil {
+	const text = "INSERT INTO flows (ref, originator, number, content, title, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?)"
+	if _, err := store.Exec(ctx, tx, text, f.Ref, f.Originator, f.Number, f.Content, f.Title, f.CreatedAt, f.UpdatedAt); err != nil {
 		return fmt.Errorf("writing flow: %w", err)
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/fault"
+	"signalbox.dev/signalbox/internal/store"
 )
 
 // anchorBatch is the most anchors in one message.
@@ -49,20 +50,9 @@ func (o *Outbox) anchor(ctx context.Context) error {
 
 // anchorSome reports one batch and says how many were in it.
 func (o *Outbox) anchorSome(ctx context.Context) (int, error) {
-	var rows []row
-	err := o.cfg.Store.DB().NewSelect().Model(&rows).Column("seq", "tx", "business_tx").
-		Where("business_tx <> ''").Where("anchored = 0").Order("seq").Limit(anchorBatch).Scan(ctx)
-	if err != nil || len(rows) == 0 {
+	anchors, seqs, err := o.unanchored(ctx)
+	if err != nil || len(seqs) == 0 {
 		return 0, err
-	}
-	anchors := make([]flow.Anchor, len(rows))
-	seqs := make([]int64, len(rows))
-	for i, r := range rows {
-		tx, err := flow.ParseHash(r.Tx)
-		if err != nil {
-			return 0, fmt.Errorf("reading intent: %w", err)
-		}
-		anchors[i], seqs[i] = flow.Anchor{Tx: tx, BusinessTx: r.BusinessTx}, r.Seq
 	}
 	if err := fault.Before(fault.Anchor); err != nil {
 		return 0, err
@@ -73,8 +63,32 @@ func (o *Outbox) anchorSome(ctx context.Context) (int, error) {
 	if err := fault.After(fault.Anchor); err != nil {
 		return 0, err
 	}
-	return len(rows), o.cfg.Store.Write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		_, err := tx.NewUpdate().Model((*row)(nil)).Set("anchored = 1").Where("seq IN (?)", bun.List(seqs)).Exec(ctx)
+	return len(seqs), o.cfg.Store.Write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		for _, seq := range seqs {
+			if _, err := store.Exec(ctx, tx, "UPDATE outbox SET anchored = 1 WHERE seq = ?", seq); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// unanchored reads the next batch, with the numbers of its rows.
+func (o *Outbox) unanchored(ctx context.Context) (anchors []flow.Anchor, seqs []int64, err error) {
+	const text = "SELECT seq, tx, business_tx FROM outbox WHERE business_tx <> '' AND anchored = 0 ORDER BY seq LIMIT ?"
+	err = store.Query(ctx, o.cfg.Store.DB(), text, []any{anchorBatch}, func(scan func(...any) error) error {
+		var seq int64
+		var tx string
+		var a flow.Anchor
+		err := scan(&seq, &tx, &a.BusinessTx)
+		if err == nil {
+			a.Tx, err = flow.ParseHash(tx)
+		}
+		anchors, seqs = append(anchors, a), append(seqs, seq)
 		return err
 	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading intents: %w", err)
+	}
+	return anchors, seqs, nil
 }

@@ -12,14 +12,14 @@ import (
 )
 
 // finish is the sixth write: in one transaction the intent's state, what it
-// means to its module, and the event that tells the participants. from is the
-// state that it must still be in; if it is not, somebody else has finished it.
-func (o *Outbox) finish(ctx context.Context, from State, r row) error {
+// means to its module, and the event that tells the participants. If it does not
+// stand as it was read any more, somebody else has finished it.
+func (o *Outbox) finish(ctx context.Context, r row) error {
 	if err := fault.Before(fault.Done); err != nil {
 		return err
 	}
 	err := o.cfg.Store.Write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		ours, err := o.update(ctx, tx, from, r)
+		ours, err := o.update(ctx, tx, r)
 		if err != nil || !ours {
 			return err
 		}
@@ -52,11 +52,11 @@ const (
 	deleteSealed = "DELETE FROM outbox_sealed WHERE seq = (SELECT seq FROM outbox WHERE id = ?)"
 )
 
-// update writes what a decision or a put changes, if the row is still in from.
-// What a final intent carried stands on the chains now, or nowhere.
-func (o *Outbox) update(ctx context.Context, tx bun.Tx, from State, r row) (bool, error) {
+// update writes what a decision or a put changes, if the row still stands as it was
+// read. What a final intent carried stands on the chains now, or nowhere.
+func (o *Outbox) update(ctx context.Context, tx bun.Tx, r row) (bool, error) {
 	n, err := store.Exec(ctx, tx, updateIntent, r.Flow, string(r.State), r.NextAt, r.Error, string(r.Verdict), r.Reasons, r.Tx, r.Token, r.Issued,
-		r.Expires, r.Receipt, r.BusinessTx, r.SubmittedAt, r.DecidedAt, r.StoredAt, r.ID, string(from))
+		r.Expires, r.Receipt, r.BusinessTx, r.SubmittedAt, r.DecidedAt, r.StoredAt, r.ID, string(r.Stands))
 	if err == nil && n == 1 && r.State.Final() {
 		_, err = store.Exec(ctx, tx, deleteSealed, r.ID)
 	}

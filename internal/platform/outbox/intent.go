@@ -92,17 +92,20 @@ func (o *Outbox) Do(ctx context.Context, p Prepared, fn func(context.Context, bu
 		return flow.ID{}, err
 	}
 	o.cfg.Events.Wake()
+	p.row.Stands = Pending
 	o.hand(o.fresh, *p.row)
 	return p.ID(), nil
 }
 
-// hand gives what was just written to a pump, without its being read again. One
-// that finds no room is due by itself, in a while.
-func (o *Outbox) hand(to chan string, r row) {
-	o.live.keep(r)
+// hand gives an intent to a pump, without its being read again, and says whether
+// there was room for it. One that finds none is due by itself, in a while.
+func (o *Outbox) hand(to chan string, r row) bool {
+	kept := o.live.keep(r)
 	select {
 	case to <- r.ID:
+		return kept
 	default:
+		return false
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/fault"
+	"signalbox.dev/signalbox/internal/store"
 	"signalbox.dev/signalbox/ledger"
 )
 
@@ -36,6 +37,7 @@ func (o *Outbox) keep(ctx context.Context, id string, r row, err error) {
 	if err == nil && r.State != Granted {
 		return // finished in the meantime
 	}
+	granted := r
 	var txid ledger.TxID
 	if err == nil {
 		txid, err = o.put(ctx, r)
@@ -57,18 +59,31 @@ func (o *Outbox) keep(ctx context.Context, id string, r row, err error) {
 		r.BusinessTx, r.StoredAt = string(txid), now.UnixMilli()
 	}
 	if err == nil {
-		err = o.finish(ctx, Granted, r)
+		err = o.finish(ctx, r)
 	}
 	if err == nil || ctx.Err() != nil {
 		return
 	}
 	o.cfg.Logger.Warn("storing on the business chain", "id", id, "step", r.Step, "err", err)
-	o.write(ctx, "noting an attempt", func(ctx context.Context, tx bun.Tx) error {
-		_, err := tx.NewUpdate().Model((*row)(nil)).Set("attempts = attempts + 1").Set("error = ?", err.Error()).
-			Set("next_at = ?", now.Add(backoff(o.cfg.Pace.Retry, o.cfg.Pace.Longest, r.Attempts-r.Accepted+1)).UnixMilli()).
-			Where("id = ?", id).Where("state = ?", Granted).Exec(ctx)
+	o.postpone(ctx, id, granted, err)
+}
+
+// postpone plans the next try to store a record, and writes the decision down if
+// that has not been done.
+func (o *Outbox) postpone(ctx context.Context, id string, r row, cause error) {
+	const text = "UPDATE outbox SET attempts = attempts + 1, next_at = ?, error = ? WHERE id = ? AND state = 'granted'"
+	next := o.now().Add(backoff(o.cfg.Pace.Retry, o.cfg.Pace.Longest, r.Attempts-r.Accepted+1)).UnixMilli()
+	if o.write(ctx, "noting an attempt", func(ctx context.Context, tx bun.Tx) error {
+		if r.Stands != Granted {
+			if _, err := o.update(ctx, tx, r); err != nil {
+				return err
+			}
+		}
+		_, err := store.Exec(ctx, tx, text, next, cause.Error(), id)
 		return err
-	})
+	}) {
+		o.live.drop(id)
+	}
 }
 
 func lapse(err error) flow.Reason {

@@ -55,7 +55,8 @@ func (o *Outbox) kept(ctx context.Context, where func(*bun.SelectQuery) *bun.Sel
 	return out, nil
 }
 
-// Kept finds the intents that these transactions decided.
+// Kept finds the intents that these transactions decided, those too whose decision
+// is being carried out.
 func (o *Outbox) Kept(ctx context.Context, txs []flow.Hash) (map[flow.Hash]Kept, error) {
 	out := make(map[flow.Hash]Kept, len(txs))
 	if len(txs) == 0 {
@@ -64,6 +65,9 @@ func (o *Outbox) Kept(ctx context.Context, txs []flow.Hash) (map[flow.Hash]Kept,
 	keys := make([]string, len(txs))
 	for i, tx := range txs {
 		keys[i] = tx.String()
+		if r, ok := o.live.decided(keys[i]); ok { // before the database is read, where it will be when it is no longer here
+			out[tx] = r.kept()
+		}
 	}
 	list, err := o.kept(ctx, func(q *bun.SelectQuery) *bun.SelectQuery {
 		return q.Where("tx IN (?)", bun.List(keys)).Where("tx <> ''")

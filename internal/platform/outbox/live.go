@@ -6,16 +6,20 @@ import "sync"
 // from the database when it is its turn.
 const maxLive = 4096
 
-// live are the intents in hand, as this process last wrote them, so that none is
-// read again at each of its writes. It may be behind: every change says which
-// state it changes from, and the database decides.
+// live are the intents in hand, as this process knows them, so that none is read
+// again at each of its writes. It is ahead of the database with decisions that are
+// being carried out, and may be behind: every change says which state it changes
+// from, and the database decides.
 type live struct {
 	mu    sync.Mutex // guards what follows
 	rows  map[string]row
-	fresh map[string]bool // those that nobody began to push yet
+	byTx  map[string]string // ids by the transaction that decided them
+	fresh map[string]bool   // those that nobody began to push yet
 }
 
-func newLive() *live { return &live{rows: map[string]row{}, fresh: map[string]bool{}} }
+func newLive() *live {
+	return &live{rows: map[string]row{}, byTx: map[string]string{}, fresh: map[string]bool{}}
+}
 
 // full says whether another one would not be kept.
 func (l *live) full() bool {
@@ -24,18 +28,22 @@ func (l *live) full() bool {
 	return len(l.rows) >= maxLive
 }
 
-// keep keeps r, if there is room or it is kept already.
-func (l *live) keep(r row) {
+// keep keeps r, if there is room or it is kept already, and says whether it does.
+func (l *live) keep(r row) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_, known := l.rows[r.ID]
 	if !known && len(l.rows) >= maxLive {
-		return
+		return false
 	}
 	l.rows[r.ID] = r
+	if r.Tx != "" {
+		l.byTx[r.Tx] = r.ID
+	}
 	if !known && r.State == Pending {
 		l.fresh[r.ID] = true
 	}
+	return true
 }
 
 // first gives, once, an intent that nobody began to push.
@@ -66,9 +74,18 @@ func (l *live) pushed(id string, at int64) {
 	}
 }
 
+// decided finds an intent by the transaction that decided it.
+func (l *live) decided(tx string) (row, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r, ok := l.rows[l.byTx[tx]]
+	return r, ok && tx != ""
+}
+
 func (l *live) drop(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	delete(l.byTx, l.rows[id].Tx)
 	delete(l.rows, id)
 	delete(l.fresh, id)
 }

@@ -81,6 +81,13 @@ func (o *Outbox) pushFirst(ctx context.Context, r row) {
 
 // pushAgain pushes what was not decided in time, or in an earlier process.
 func (o *Outbox) pushAgain(ctx context.Context, id string) {
+	if r, ok := o.live.find(id); ok && r.State == Granted {
+		// The business chain takes its time. Written down, the decision needs not be asked for again.
+		if err := o.settle(ctx, r); err != nil && ctx.Err() == nil {
+			o.cfg.Logger.Error("noting a decision", "err", err)
+		}
+		return
+	}
 	r, err := find(ctx, o.cfg.Store.DB(), id)
 	if err == nil && r.State != Pending && r.State != Held {
 		return // decided in the meantime

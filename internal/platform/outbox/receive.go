@@ -129,11 +129,12 @@ func (o *Outbox) note(ctx context.Context, r row, problem error) error {
 	})
 }
 
-// decide writes a proven decision down. What needs no place on the business
-// chain ends here.
+// decide carries a proven decision out. What needs no place on the business chain
+// ends here. What does is written down when it stands there, with all that came of
+// it, or when that fails or takes long: a process that ends in between asks for the
+// decision again (docs/adr/0050-granted-in-memory.md).
 func (o *Outbox) decide(ctx context.Context, r row, leaf receipt.Leaf, d flow.Decision) error {
-	from := r.State
-	if from == Held && leaf.Verdict == flow.Held {
+	if r.State == Held && leaf.Verdict == flow.Held {
 		return nil // delivered again
 	}
 	now := o.now()
@@ -160,25 +161,26 @@ func (o *Outbox) decide(ctx context.Context, r row, leaf receipt.Leaf, d flow.De
 	default:
 		r.State = Done
 	}
-	if r.State != Granted {
-		return o.finish(ctx, from, r)
+	switch {
+	case r.State != Granted:
+		return o.finish(ctx, r)
+	case o.hand(o.granted, r):
+		return nil
+	default:
+		return o.settle(ctx, r)
 	}
-	if !o.live.full() {
-		r.NextAt += o.cfg.Pace.Resend.Milliseconds() // it is stored at once; another try asks nobody else to do it again
-	}
-	ours := false
-	if err := o.cfg.Store.Write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		ours, err = o.update(ctx, tx, from, r)
+}
+
+// settle writes a decision down whose record does not stand yet; it is due at once.
+func (o *Outbox) settle(ctx context.Context, r row) error {
+	err := o.cfg.Store.Write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		_, err := o.update(ctx, tx, r)
 		return err
-	}); err != nil {
-		return err
+	})
+	if err == nil {
+		o.live.drop(r.ID) // from now on the database is asked
 	}
-	if ours {
-		o.hand(o.granted, r)
-	} else {
-		o.live.drop(r.ID) // what is in memory was behind
-	}
-	return nil
+	return err
 }
 
 // reasonsOf takes the texts from the decision where their codes are the proven

@@ -53,6 +53,7 @@ type row struct {
 	State       State
 	Submission  []byte `bun:"-"` // encoded flow.Submission; in outbox_sealed, until final
 	Value       []byte `bun:"-"` // for the business chain; likewise
+	Stands      State  `bun:"-"` // what the database last had as State
 	Commitment  string
 	Record      string
 	Attempts    int // pushes, and later puts, that were tried
@@ -171,5 +172,6 @@ func find(ctx context.Context, db bun.IDB, id string) (row, error) {
 	if err != nil {
 		return row{}, fmt.Errorf("reading intent: %w", err)
 	}
+	r.Stands = r.State
 	return r, nil
 }

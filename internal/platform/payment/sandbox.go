@@ -33,10 +33,9 @@ func NewSandbox(s *store.Store, base string, clock func() time.Time) *Sandbox {
 
 var _ Provider = (*Sandbox)(nil)
 
+// charge is a row of the book.
 type charge struct {
-	bun.BaseModel `bun:"table:sandbox_charges"`
-
-	ID          string `bun:",pk"`
+	ID          string
 	Ref         string
 	Currency    string
 	Amount      int64
@@ -54,8 +53,8 @@ func (s *Sandbox) Create(ctx context.Context, c Charge) (Link, error) {
 		old, err := s.find(ctx, tx, id)
 		switch {
 		case errors.Is(err, ErrNotFound):
-			row := charge{ID: id, Ref: c.Ref, Currency: c.Currency, Amount: c.Amount, Description: c.Description}
-			_, err = tx.NewInsert().Model(&row).Exec(ctx)
+			const text = "INSERT INTO sandbox_charges (id, ref, currency, amount, description) VALUES (?, ?, ?, ?, ?)"
+			_, err = store.Exec(ctx, tx, text, id, c.Ref, c.Currency, c.Amount, c.Description)
 			return err
 		case err != nil:
 			return err
@@ -91,8 +90,7 @@ func (s *Sandbox) Pay(ctx context.Context, id string) error {
 		if _, err := s.find(ctx, tx, id); err != nil {
 			return err
 		}
-		_, err := tx.NewUpdate().Model((*charge)(nil)).Set("paid_at = ?", s.clock().UnixMilli()).
-			Where("id = ?", id).Where("paid_at = 0").Exec(ctx)
+		_, err := store.Exec(ctx, tx, "UPDATE sandbox_charges SET paid_at = ? WHERE id = ? AND paid_at = 0", s.clock().UnixMilli(), id)
 		return err
 	})
 	if err != nil {
@@ -103,7 +101,8 @@ func (s *Sandbox) Pay(ctx context.Context, id string) error {
 
 func (s *Sandbox) find(ctx context.Context, db bun.IDB, id string) (charge, error) {
 	var c charge
-	err := db.NewSelect().Model(&c).Where("id = ?", id).Scan(ctx)
+	const text = "SELECT id, ref, currency, amount, description, paid_at FROM sandbox_charges WHERE id = ?"
+	err := store.Get(ctx, db, text, []any{id}, &c.ID, &c.Ref, &c.Currency, &c.Amount, &c.Description, &c.PaidAt)
 	if errors.Is(err, sql.ErrNoRows) {
 		return charge{}, ErrNotFound
 	}

@@ -13,6 +13,7 @@ import (
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/platform/event"
 	"signalbox.dev/signalbox/internal/platform/payment"
+	"signalbox.dev/signalbox/internal/store"
 	"signalbox.dev/signalbox/profile"
 )
 
@@ -178,10 +179,9 @@ func (m *Module) keep(ctx context.Context, b bill, draft []byte) (bill, error) {
 		if !errors.Is(err, payment.ErrNotFound) {
 			return err
 		}
-		if _, err := tx.NewInsert().Model(&b).Exec(ctx); err != nil {
-			return fmt.Errorf("writing payment: %w", err)
-		}
-		return nil
+		const text = "INSERT INTO payments (ref, flow, currency, total, insured, self, draft, state, created_at, updated_at) " +
+			"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+		return one(ctx, tx, text, b.Ref, b.Flow, b.Currency, b.Total, b.Insured, b.Self, b.Draft, b.State, b.CreatedAt, b.UpdatedAt)
 	})
 	if err != nil || old == nil {
 		return b, err
@@ -227,14 +227,13 @@ func (m *Module) charge(ctx context.Context, b bill) (bill, error) {
 		return bill{}, fmt.Errorf("making a payment link: %w", err)
 	}
 	err = m.cfg.Store.Write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		res, err := tx.NewUpdate().Model((*bill)(nil)).Set("payment = ?", link.ID).Set("url = ?", link.URL).
-			Set("state = ?", open).Set("updated_at = ?", m.now()).
-			Where("ref = ?", b.Ref).Where("state = ?", made).Exec(ctx)
+		const text = "UPDATE payments SET payment = ?, url = ?, state = 'open', updated_at = ? WHERE ref = ? AND state = 'made'"
+		n, err := store.Exec(ctx, tx, text, link.ID, link.URL, m.now(), b.Ref)
 		if err != nil {
 			return fmt.Errorf("writing payment: %w", err)
 		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return err // another call was first, with the same link
+		if n == 0 {
+			return nil // another call was first, with the same link
 		}
 		return m.tell(ctx, tx, event.Event{Kind: event.Payable, Flow: b.Flow})
 	})
@@ -254,9 +253,12 @@ func (m *Module) Bill(ctx context.Context, id flow.Hash) (Bill, error) {
 	return b.show(), nil
 }
 
+const selectBill = "SELECT ref, flow, payment, url, currency, total, insured, self, draft, state, submission, created_at, updated_at FROM payments WHERE "
+
 func (m *Module) bill(ctx context.Context, db bun.IDB, where, arg string) (bill, error) {
 	var b bill
-	err := db.NewSelect().Model(&b).Where(where, arg).Order("created_at DESC").Limit(1).Scan(ctx)
+	err := store.Get(ctx, db, selectBill+where+" ORDER BY created_at DESC LIMIT 1", []any{arg}, &b.Ref, &b.Flow, &b.Payment, &b.URL,
+		&b.Currency, &b.Total, &b.Insured, &b.Self, &b.Draft, &b.State, &b.Submission, &b.CreatedAt, &b.UpdatedAt)
 	if errors.Is(err, sql.ErrNoRows) {
 		return bill{}, payment.ErrNotFound
 	}

@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"signalbox.dev/signalbox/internal/platform/event"
 	"signalbox.dev/signalbox/internal/platform/outbox"
 	"signalbox.dev/signalbox/internal/platform/sealing"
+	"signalbox.dev/signalbox/internal/store"
 	"signalbox.dev/signalbox/ledger"
 )
 
@@ -32,7 +34,7 @@ const (
 type order struct {
 	bun.BaseModel `bun:"table:orders"`
 
-	Seq        int64 `bun:",pk,autoincrement"`
+	Seq        int64
 	Submission string
 	Flow       string
 	Producer   string
@@ -50,53 +52,56 @@ type order struct {
 
 // place writes an order down before it is submitted, unless one is in force.
 func (m *Module) place(ctx context.Context, tx bun.Tx, o order) error {
-	taken, err := tx.NewSelect().Model((*order)(nil)).Where("flow = ?", o.Flow).
-		Where("state = ?", granted).Where("expires > ?", m.now()).Exists(ctx)
-	if err != nil {
+	var taken bool
+	const text = "SELECT EXISTS (SELECT 1 FROM orders WHERE flow = ? AND state = 'granted' AND expires > ?)"
+	if err := store.Get(ctx, tx, text, []any{o.Flow, m.now()}, &taken); err != nil {
 		return fmt.Errorf("reading orders: %w", err)
 	}
 	if taken {
 		return ErrOrdered
 	}
-	if _, err := tx.NewInsert().Model(&o).Returning("NULL").Exec(ctx); err != nil {
-		return fmt.Errorf("writing order: %w", err)
-	}
-	return nil
+	const insert = "INSERT INTO orders (submission, flow, producer, delivery, currency, amount, state, created_at, updated_at) " +
+		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	return one(ctx, tx, insert, o.Submission, o.Flow, o.Producer, o.Delivery, o.Currency, o.Amount, o.State, o.CreatedAt, o.UpdatedAt)
 }
 
 // ordered handles the end of an order's submission. A lapsed one leaves the flow
 // where it was, so that it can be ordered again.
 func (m *Module) ordered(ctx context.Context, tx bun.Tx, o outbox.Outcome) error {
-	q := tx.NewUpdate().Model((*order)(nil)).Set("updated_at = ?", m.now()).Where("submission = ?", o.ID.String())
+	const end = "UPDATE orders SET state = ?, updated_at = ? WHERE submission = ?"
 	switch o.State {
 	case outbox.Done:
-		if err := dossier.Advance(ctx, tx, o.Flow, o.Step, false, m.cfg.Clock()); err != nil {
-			return err
-		}
-		_, err := tx.NewUpdate().Model((*order)(nil)).Set("state = ?", replaced).Set("updated_at = ?", m.now()).
-			Where("flow = ?", o.Flow.String()).Where("state = ?", granted).Exec(ctx)
-		if err != nil {
-			return fmt.Errorf("writing order: %w", err)
-		}
-		q = q.Set("state = ?", granted).Set("tx = ?", o.Tx.String()).Set("token = ?", o.Token.String()).
-			Set("expires = ?", o.Expires.UnixMilli())
+		return m.grant(ctx, tx, o)
 	case outbox.Refused:
-		q = q.Set("state = ?", refused)
+		return one(ctx, tx, end, refused, m.now(), o.ID.String())
 	case outbox.Lapsed:
-		q = q.Set("state = ?", lapsed)
+		return one(ctx, tx, end, lapsed, m.now(), o.ID.String())
 	default:
 		return nil
 	}
-	return one(ctx, q)
 }
 
-func one(ctx context.Context, q *bun.UpdateQuery) error {
-	res, err := q.Exec(ctx)
+// grant puts an order in force, in place of one whose token has ended.
+func (m *Module) grant(ctx context.Context, tx bun.Tx, o outbox.Outcome) error {
+	if err := dossier.Advance(ctx, tx, o.Flow, o.Step, false, m.cfg.Clock()); err != nil {
+		return err
+	}
+	const replace = "UPDATE orders SET state = 'replaced', updated_at = ? WHERE flow = ? AND state = 'granted'"
+	if _, err := store.Exec(ctx, tx, replace, m.now(), o.Flow.String()); err != nil {
+		return fmt.Errorf("writing order: %w", err)
+	}
+	const text = "UPDATE orders SET state = 'granted', tx = ?, token = ?, expires = ?, updated_at = ? WHERE submission = ?"
+	return one(ctx, tx, text, o.Tx.String(), o.Token.String(), o.Expires.UnixMilli(), m.now(), o.ID.String())
+}
+
+// one changes exactly one row.
+func one(ctx context.Context, tx bun.Tx, text string, args ...any) error {
+	n, err := store.Exec(ctx, tx, text, args...)
 	if err != nil {
 		return fmt.Errorf("writing order: %w", err)
 	}
-	if n, err := res.RowsAffected(); err != nil || n != 1 {
-		return fmt.Errorf("writing order: %d rows, want 1: %w", n, errors.Join(err, dossier.ErrNotFound))
+	if n != 1 {
+		return fmt.Errorf("writing order: %d rows, want 1: %w", n, dossier.ErrNotFound)
 	}
 	return nil
 }
@@ -154,8 +159,7 @@ func (m *Module) Fetch(ctx context.Context, id flow.Hash, producer string) (ledg
 		return stored, nil
 	}
 	err = m.cfg.Store.Write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		err := one(ctx, tx.NewUpdate().Model((*order)(nil)).Set("fetched_at = ?", m.now()).Where("seq = ?", o.Seq))
-		if err != nil {
+		if err := one(ctx, tx, "UPDATE orders SET fetched_at = ? WHERE seq = ?", m.now(), o.Seq); err != nil {
 			return err
 		}
 		return m.tell(ctx, tx, event.Event{Kind: event.Fetched, Flow: o.Flow, Tx: o.Tx, Party: producer})
@@ -207,18 +211,26 @@ func (m *Module) holds(ctx context.Context, id flow.Hash, producer string) (orde
 	return o, tx, nil
 }
 
-// current finds a flow's order in one of the given states; there is at most one.
+const selectOrder = "SELECT seq, submission, flow, producer, delivery, currency, amount, state, tx, token, expires, fetched_at, created_at, updated_at " +
+	"FROM orders WHERE flow = ? AND state IN (?, ?, ?) ORDER BY seq DESC LIMIT 1"
+
+// current finds a flow's order in one of the given states, three at most; there is
+// at most one.
 func (m *Module) current(ctx context.Context, id flow.Hash, states ...string) (order, error) {
-	var rows []order
-	err := m.cfg.Store.DB().NewSelect().Model(&rows).Where("flow = ?", id.String()).
-		Where("state IN (?)", bun.List(states)).Order("seq DESC").Limit(1).Scan(ctx)
+	args := []any{id.String(), "", "", ""}
+	for i, s := range states {
+		args[1+i] = s
+	}
+	var o order
+	err := store.Get(ctx, m.cfg.Store.DB(), selectOrder, args, &o.Seq, &o.Submission, &o.Flow, &o.Producer, &o.Delivery, &o.Currency,
+		&o.Amount, &o.State, &o.Tx, &o.Token, &o.Expires, &o.FetchedAt, &o.CreatedAt, &o.UpdatedAt)
+	if errors.Is(err, sql.ErrNoRows) {
+		return order{}, ErrNotYours
+	}
 	if err != nil {
 		return order{}, fmt.Errorf("reading orders: %w", err)
 	}
-	if len(rows) == 0 {
-		return order{}, ErrNotYours
-	}
-	return rows[0], nil
+	return o, nil
 }
 
 // OpenOrder is run by a producer, with its own key, on what Fetch gave: it

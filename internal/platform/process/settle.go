@@ -12,6 +12,7 @@ import (
 	"signalbox.dev/signalbox/internal/platform/dossier"
 	"signalbox.dev/signalbox/internal/platform/event"
 	"signalbox.dev/signalbox/internal/platform/outbox"
+	"signalbox.dev/signalbox/internal/store"
 )
 
 // nothingToPay stands for the payment where insurance bears everything.
@@ -83,8 +84,9 @@ func (m *Module) settle(ctx context.Context, b bill, paymentID string, paidAt ti
 
 // begin marks the bill as settling. The order must still be the flow's.
 func (m *Module) begin(ctx context.Context, tx bun.Tx, ref string, settlement flow.ID) error {
-	inForce, err := tx.NewSelect().Model((*order)(nil)).Where("submission = ?", ref).Where("state = ?", granted).Exists(ctx)
-	if err != nil {
+	var inForce bool
+	const text = "SELECT EXISTS (SELECT 1 FROM orders WHERE submission = ? AND state = 'granted')"
+	if err := store.Get(ctx, tx, text, []any{ref}, &inForce); err != nil {
 		return fmt.Errorf("reading order: %w", err)
 	}
 	b, err := m.bill(ctx, tx, "ref = ?", ref)
@@ -101,8 +103,7 @@ func (m *Module) begin(ctx context.Context, tx bun.Tx, ref string, settlement fl
 }
 
 func (m *Module) move(ctx context.Context, tx bun.Tx, ref, to, settlement string) error {
-	return one(ctx, tx.NewUpdate().Model((*bill)(nil)).Set("state = ?", to).Set("submission = ?", settlement).
-		Set("updated_at = ?", m.now()).Where("ref = ?", ref))
+	return one(ctx, tx, "UPDATE payments SET state = ?, submission = ?, updated_at = ? WHERE ref = ?", to, settlement, m.now(), ref)
 }
 
 // settled handles the end of a settlement's submission.
@@ -127,8 +128,7 @@ func (m *Module) settled(ctx context.Context, tx bun.Tx, o outbox.Outcome) error
 }
 
 func (m *Module) moveOrder(ctx context.Context, tx bun.Tx, from, to string, o outbox.Outcome) error {
-	return one(ctx, tx.NewUpdate().Model((*order)(nil)).Set("state = ?", to).Set("updated_at = ?", m.now()).
-		Where("flow = ?", o.Flow.String()).Where("state = ?", from))
+	return one(ctx, tx, "UPDATE orders SET state = ?, updated_at = ? WHERE flow = ? AND state = ?", to, m.now(), o.Flow.String(), from)
 }
 
 // Deliver reports that the subject has the goods (R5). Only the producer that

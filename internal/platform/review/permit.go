@@ -9,6 +9,7 @@ import (
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/platform/dossier"
 	"signalbox.dev/signalbox/internal/platform/outbox"
+	"signalbox.dev/signalbox/internal/store"
 )
 
 // States of a permit.
@@ -49,7 +50,8 @@ func (m *Module) permitted(ctx context.Context, tx bun.Tx, o outbox.Outcome) err
 		Request: o.Tx.String(), Flow: o.Flow.String(), Reviewer: o.Actor, Token: o.Token.String(),
 		Expires: o.Expires.UnixMilli(), State: granted, Submission: o.ID.String(), UpdatedAt: m.now(),
 	}
-	if _, err := tx.NewInsert().Model(&p).Exec(ctx); err != nil {
+	const text = "INSERT INTO reviews (request, flow, reviewer, token, expires, state, submission, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+	if _, err := store.Exec(ctx, tx, text, p.Request, p.Flow, p.Reviewer, p.Token, p.Expires, p.State, p.Submission, p.UpdatedAt); err != nil {
 		return fmt.Errorf("writing permit: %w", err)
 	}
 	return nil
@@ -87,11 +89,9 @@ func (m *Module) reviewed(ctx context.Context, tx bun.Tx, o outbox.Outcome) erro
 }
 
 func (m *Module) move(ctx context.Context, tx bun.Tx, to string, result flow.ID, where, arg string) (bool, error) {
-	res, err := tx.NewUpdate().Model((*permit)(nil)).Set("state = ?", to).Set("result = ?", result.String()).
-		Set("updated_at = ?", m.now()).Where(where, arg).Exec(ctx)
+	n, err := store.Exec(ctx, tx, "UPDATE reviews SET state = ?, result = ?, updated_at = ? WHERE "+where, to, result.String(), m.now(), arg)
 	if err != nil {
 		return false, fmt.Errorf("writing permit: %w", err)
 	}
-	n, err := res.RowsAffected()
-	return n == 1, err
+	return n == 1, nil
 }

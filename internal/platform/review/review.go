@@ -7,6 +7,7 @@ package review
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -98,9 +99,9 @@ func (m *Module) Request(ctx context.Context, id flow.Hash, reviewer string) (fl
 		return flow.ID{}, fmt.Errorf("asking to review: %w", err)
 	}
 	return m.cfg.Outbox.Do(ctx, p, func(ctx context.Context, tx bun.Tx) error {
-		taken, err := tx.NewSelect().Model((*permit)(nil)).Where("flow = ?", id.String()).
-			Where("state = ?", granted).Where("expires > ?", m.now()).Exists(ctx)
-		if err != nil {
+		var taken bool
+		const text = "SELECT EXISTS (SELECT 1 FROM reviews WHERE flow = ? AND state = 'granted' AND expires > ?)"
+		if err := store.Get(ctx, tx, text, []any{id.String(), m.now()}, &taken); err != nil {
 			return fmt.Errorf("reading permits: %w", err)
 		}
 		if taken {
@@ -127,16 +128,17 @@ func (m *Module) Read(ctx context.Context, id flow.Hash, reviewer string) ([]byt
 
 // holds finds the permit that a reviewer holds for a record and judges it.
 func (m *Module) holds(ctx context.Context, id flow.Hash, reviewer string) (permit, error) {
-	var held []permit
-	err := m.cfg.Store.DB().NewSelect().Model(&held).Where("flow = ?", id.String()).Where("reviewer = ?", reviewer).
-		Where("state = ?", granted).Order("rowid DESC").Limit(1).Scan(ctx) // the last given: the authority lets it replace those before
+	// The last given: the authority lets it replace those before.
+	const text = "SELECT request FROM reviews WHERE flow = ? AND reviewer = ? AND state = 'granted' ORDER BY rowid DESC LIMIT 1"
+	var held permit
+	err := store.Get(ctx, m.cfg.Store.DB(), text, []any{id.String(), reviewer}, &held.Request)
+	if errors.Is(err, sql.ErrNoRows) {
+		return permit{}, ErrNotYours
+	}
 	if err != nil {
 		return permit{}, fmt.Errorf("reading permits: %w", err)
 	}
-	if len(held) == 0 {
-		return permit{}, ErrNotYours
-	}
-	tx, err := flow.ParseHash(held[0].Request)
+	tx, err := flow.ParseHash(held.Request)
 	if err != nil {
 		return permit{}, err
 	}
@@ -150,8 +152,8 @@ func (m *Module) holds(ctx context.Context, id flow.Hash, reviewer string) (perm
 	if err != nil {
 		return permit{}, fmt.Errorf("%w: %w", ErrNotYours, err)
 	}
-	held[0].token, held[0].request = leaf.Token, leaf.Tx
-	return held[0], nil
+	held.token, held.request = leaf.Token, leaf.Tx
+	return held, nil
 }
 
 // Result is what a reviewer concludes (R2.5).

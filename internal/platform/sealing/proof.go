@@ -22,7 +22,7 @@ var ErrNoPermit = errors.New("no valid permit")
 // authority's log keys that it carries count from then on, if they follow on the
 // keys that are trusted; a decision under keys that nothing leads to is unproven.
 func (s *Sealer) Prove(file []byte) (receipt.Leaf, error) {
-	p, err := receipt.Verify(file, s.log.now(), s.cfg.Chain)
+	p, err := s.proofs.Verify(file, s.log.now(), s.cfg.Chain)
 	if err != nil {
 		return receipt.Leaf{}, fmt.Errorf("%w: %w", ErrUnproven, err)
 	}

@@ -92,6 +92,7 @@ type Sealer struct {
 	cfg       Config
 	authority []flow.KeyID
 	log       logKeys
+	proofs    receipt.Memory
 }
 
 // New checks cfg.
