@@ -29,10 +29,10 @@ type write struct {
 // disk; otherwise nothing of it is, save that a failed commit (a full disk)
 // leaves that unknown, as everywhere, so that fn must bear repetition.
 //
-// Writes that come while another commits share the next commit, each in a
-// savepoint of its own: one that fails undoes nothing of the others. So fn must
-// be short, touch nothing but the database, and not call Write itself. Safe for
-// concurrent use.
+// Writes that come while another commits share the next commit. One that fails
+// undoes nothing of the others: the group is then undone and written again, each
+// in a savepoint of its own. So fn must be short, bear to be called twice, touch
+// nothing but the database, and not call Write itself. Safe for concurrent use.
 //
 // A ctx that has ended before fn starts ends the write; one that ends later
 // does not, because SQLite would undo the whole group.
@@ -90,45 +90,64 @@ func (s *Store) lead(w *write) {
 	}
 }
 
+// commit writes a group: as if it were one write, since few fail and savepoints
+// double what SQLite does, and apart if one failed.
 func (s *Store) commit(ctx context.Context, batch []*write) error {
+	well, err := s.transact(ctx, batch, (*write).bare)
+	if err == nil && !well {
+		_, err = s.transact(ctx, batch, (*write).apart)
+	}
+	return err
+}
+
+// transact carries out the writes of a group, each by run, until one says that it
+// can't go on; then nothing stands, and well is false.
+func (s *Store) transact(ctx context.Context, batch []*write, run func(*write, bun.Tx) (bool, error)) (well bool, err error) {
 	tx, err := s.writer.BeginTx(ctx, nil)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, m := range batch {
+		m.panic = nil
 		if m.err = m.ctx.Err(); m.err != nil {
 			continue
 		}
-		if err := m.run(tx); err != nil {
-			return errors.Join(err, tx.Rollback())
+		if well, err = run(m, tx); err != nil || !well {
+			return false, errors.Join(err, tx.Rollback())
 		}
 	}
-	return tx.Commit()
+	return true, tx.Commit()
 }
 
-// The savepoint of one write. Its texts come again with every write.
+// bare carries out one write with nothing to take it back alone by.
+func (m *write) bare(tx bun.Tx) (bool, error) {
+	m.err = m.call(context.WithoutCancel(m.ctx), tx)
+	return m.err == nil && m.panic == nil, nil
+}
+
+// The savepoint of one write. Its texts come again.
 const (
 	begin = "SAVEPOINT one"
 	keep  = "RELEASE one"
 	undo  = "ROLLBACK TO one"
 )
 
-// run carries out one write in a savepoint. An error means that the whole
+// apart carries out one write in a savepoint. An error means that the whole
 // transaction is gone; the write's own failure is in m.err.
-func (m *write) run(tx bun.Tx) error {
+func (m *write) apart(tx bun.Tx) (bool, error) {
 	ctx := context.WithoutCancel(m.ctx)
 	if _, err := tx.Tx.ExecContext(ctx, begin); err != nil {
-		return fmt.Errorf("%w: %w", errGroup, err)
+		return false, fmt.Errorf("%w: %w", errGroup, err)
 	}
 	if m.err = m.call(ctx, tx); m.err != nil || m.panic != nil {
 		if _, err := tx.Tx.ExecContext(ctx, undo); err != nil {
-			return fmt.Errorf("%w: %w", errGroup, err)
+			return false, fmt.Errorf("%w: %w", errGroup, err)
 		}
 	}
 	if _, err := tx.Tx.ExecContext(ctx, keep); err != nil {
-		return fmt.Errorf("%w: %w", errGroup, err)
+		return false, fmt.Errorf("%w: %w", errGroup, err)
 	}
-	return nil
+	return true, nil
 }
 
 // call keeps a panic for the goroutine that it belongs to.

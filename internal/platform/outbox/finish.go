@@ -48,7 +48,7 @@ func (o *Outbox) finish(ctx context.Context, r row) error {
 
 const (
 	updateIntent = "UPDATE outbox SET flow = ?, state = ?, next_at = ?, error = ?, verdict = ?, reasons = ?, tx = ?, token = ?, issued = ?, " +
-		"expires = ?, receipt = ?, business_tx = ?, submitted_at = ?, decided_at = ?, stored_at = ? WHERE id = ? AND state = ?"
+		"expires = ?, receipt = ?, business_tx = ?, submitted_at = ?, decided_at = ?, stored_at = ? WHERE id = ? AND state = +?"
 	deleteSealed = "DELETE FROM outbox_sealed WHERE seq = (SELECT seq FROM outbox WHERE id = ?)"
 )
 

@@ -186,9 +186,11 @@ func backlog(ctx context.Context, db bun.IDB) (int, error) {
 // Backlog is how many intents wait for a decision or for the business chain.
 func (o *Outbox) Backlog(ctx context.Context) (int, error) { return backlog(ctx, o.cfg.Store.DB()) }
 
+// The + hides a value from SQLite's planner, which would prepare the statement anew
+// for every value to see whether a partial index covers it.
 const (
-	busyFlow  = "SELECT count(*) FROM outbox WHERE ref = ? AND ref <> '' AND state IN ('pending', 'held', 'granted')"
-	busyActor = "SELECT count(*) FROM outbox WHERE ref = '' AND actor = ? AND state IN ('pending', 'held', 'granted')"
+	busyFlow  = "SELECT count(*) FROM outbox WHERE ref = +? AND ref <> '' AND state IN ('pending', 'held', 'granted')"
+	busyActor = "SELECT count(*) FROM outbox WHERE ref = '' AND actor = +? AND state IN ('pending', 'held', 'granted')"
 )
 
 // place finds the intent's flow and makes sure that the step may come now.

@@ -61,9 +61,9 @@ func (o *Outbox) one(ctx context.Context, text, arg string) (Outcome, error) {
 // caller can read more of the same moment.
 func OfFlows(ctx context.Context, db bun.IDB, refs ...string) ([]Outcome, error) {
 	var out []Outcome
-	if len(refs) == 1 { // as people look at one flow, again and again
+	if len(refs) == 1 { // as people look at one flow, again and again; the + as in intent.go
 		var r row
-		err := store.Query(ctx, db, "SELECT "+brief+" FROM outbox WHERE ref = ? ORDER BY seq", []any{refs[0]}, func(scan func(...any) error) error {
+		err := store.Query(ctx, db, "SELECT "+brief+" FROM outbox WHERE ref = +? ORDER BY seq", []any{refs[0]}, func(scan func(...any) error) error {
 			err := scan(r.brief()...)
 			out = append(out, r.outcome())
 			return err

@@ -17,7 +17,7 @@ import (
 // of each lets the partial index serve.
 const (
 	selectDue   = "SELECT id FROM outbox WHERE state IN ('pending', 'held', 'granted') AND "
-	andDue      = " AND (next_at <= ? OR next_at > ?) ORDER BY next_at, seq LIMIT ?"
+	andDue      = " AND (next_at <= +? OR next_at > +?) ORDER BY next_at, seq LIMIT ?"
 	selectPush  = selectDue + "state IN ('pending', 'held')" + andDue
 	selectStore = selectDue + "state = 'granted'" + andDue
 )
