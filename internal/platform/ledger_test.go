@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"signalbox.dev/signalbox/flow"
 	"signalbox.dev/signalbox/internal/platform/authorise"
@@ -90,5 +92,74 @@ func TestTooLargeIsNotSent(t *testing.T) {
 	}
 	if n := w.authority.pushed(); n != 0 {
 		t.Errorf("%d submissions were sent", n)
+	}
+}
+
+// hangingLedger doesn't answer puts while it hangs.
+type hangingLedger struct {
+	ledger.Ledger
+	hangs *atomic.Bool
+	asked *atomic.Int64
+}
+
+func (l hangingLedger) Put(ctx context.Context, rec ledger.Record) (ledger.TxID, error) {
+	l.asked.Add(1)
+	if l.hangs.Load() {
+		<-ctx.Done()
+		return "", ctx.Err()
+	}
+	return l.Ledger.Put(ctx, rec)
+}
+
+// A decision whose record takes long is written down, and then the authority is not
+// asked for it again: not while the business chain hangs, nor after a restart.
+func TestDecisionOutlivesASlowChain(t *testing.T) {
+	hangs, asked := &atomic.Bool{}, &atomic.Int64{}
+	hangs.Store(true)
+	w := started(t, func(w *world) {
+		w.pace.Resend, w.pace.Longest = 100*time.Millisecond, 100*time.Millisecond
+		w.chain = func(l ledger.Ledger) ledger.Ledger { return hangingLedger{l, hangs, asked} }
+	})
+	r, err := w.Authorise.Register(t.Context(), authorise.Input{Data: prescription(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the decision is written down", func() bool {
+		o, err := w.Outcome(t.Context(), r.Ref)
+		return err == nil && o.State == outbox.Granted && o.Verdict == flow.Granted
+	})
+	pushes := w.authority.pushed()
+	time.Sleep(500 * time.Millisecond)
+	w.stop()
+	hangs.Store(false)
+	w.start()
+	w.granted(r.Ref, nil)
+	if n := w.authority.pushed(); n != pushes {
+		t.Errorf("the authority was asked %d times more for what is decided", n-pushes)
+	}
+}
+
+// A process that ends between a decision and its record asks for the decision again,
+// and comes to the same end.
+func TestDecisionInMemoryIsAskedForAgain(t *testing.T) {
+	hangs, asked := &atomic.Bool{}, &atomic.Int64{}
+	hangs.Store(true)
+	w := started(t, func(w *world) {
+		w.pace.Resend, w.pace.Longest = time.Hour, time.Hour
+		w.chain = func(l ledger.Ledger) ledger.Ledger { return hangingLedger{l, hangs, asked} }
+	})
+	r, err := w.Authorise.Register(t.Context(), authorise.Input{Data: prescription(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is decided", func() bool { return asked.Load() > 0 })
+	if o, err := w.Outcome(t.Context(), r.Ref); err != nil || o.State != outbox.Pending {
+		t.Fatalf("before its record stands it is %s, %v", o.State, err)
+	}
+	w.stop()
+	hangs.Store(false)
+	w.start()
+	if o := w.granted(r.Ref, nil); o.BusinessTx == "" {
+		t.Error("the record does not stand")
 	}
 }
