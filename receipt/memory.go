@@ -11,15 +11,23 @@ import (
 // known by the SHA-256 of all its bytes and by the keys that it was verified with, so
 // that it changes no outcome; what did not hold is not remembered. It is for one
 // verifier, whose Keys change by following hand-overs alone. The zero value is ready;
-// safe for concurrent use.
+// safe for concurrent use: receipts that come at once wait for one of them.
 type Memory struct {
 	mu       sync.Mutex
-	old, new map[remembered]Checkpoint // guarded by mu; when new is full it becomes old
+	old, new map[remembered]*head // guarded by mu; when new is full it becomes old
 }
 
+// remembered is which checkpoint it is, and by what it was verified.
 type remembered struct {
 	signed        [sha256.Size]byte
 	origin, reach string
+}
+
+// head is a checkpoint that is being verified, or has been.
+type head struct {
+	once sync.Once
+	cp   Checkpoint
+	err  error
 }
 
 // maxRemembered is the size of each half of a Memory: about half a kilobyte each.
@@ -29,34 +37,37 @@ const maxRemembered = 2048
 func (m *Memory) Verify(file []byte, keys Keys, origin string) (Proven, error) {
 	return verify(file, func(signed []byte) (Checkpoint, error) {
 		k := remembered{sha256.Sum256(signed), origin, keys.Reach()}
-		if c, ok := m.find(k); ok {
-			return c, nil
-		}
-		c, err := VerifyCheckpoint(signed, keys, origin)
-		if err == nil {
-			m.keep(k, c)
-		}
-		return c, err
+		h := m.find(k)
+		h.once.Do(func() {
+			if h.cp, h.err = VerifyCheckpoint(signed, keys, origin); h.err != nil {
+				m.forget(k)
+			}
+		})
+		return h.cp, h.err
 	})
 }
 
-func (m *Memory) find(k remembered) (Checkpoint, bool) {
+// find gives what is known of a checkpoint, or a place for it.
+func (m *Memory) find(k remembered) *head {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c, ok := m.new[k]
-	if !ok {
-		if c, ok = m.old[k]; ok {
-			m.new[k] = c // m.new is there since m.old is
-		}
+	h := m.new[k]
+	if h != nil {
+		return h
 	}
-	return c, ok
+	if h = m.old[k]; h == nil {
+		h = &head{}
+	}
+	if m.new == nil || len(m.new) >= maxRemembered {
+		m.old, m.new = m.new, make(map[remembered]*head)
+	}
+	m.new[k] = h // what is used stays
+	return h
 }
 
-func (m *Memory) keep(k remembered, c Checkpoint) {
+func (m *Memory) forget(k remembered) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.new == nil || len(m.new) >= maxRemembered {
-		m.old, m.new = m.new, make(map[remembered]Checkpoint)
-	}
-	m.new[k] = c
+	delete(m.new, k)
+	delete(m.old, k)
 }

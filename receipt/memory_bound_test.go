@@ -6,16 +6,16 @@ import "testing"
 func TestMemoryIsBounded(t *testing.T) {
 	m := &Memory{}
 	used := remembered{origin: "used"}
-	m.keep(used, Checkpoint{Size: 7})
+	m.find(used).cp.Size = 7
 	for i := range 5 * maxRemembered {
 		k := remembered{}
 		k.signed[0], k.signed[1], k.signed[2] = byte(i), byte(i>>8), byte(i>>16)
-		m.keep(k, Checkpoint{})
-		if c, ok := m.find(used); !ok || c.Size != 7 {
+		m.find(k)
+		if m.find(used).cp.Size != 7 {
 			t.Fatalf("forgotten after %d others", i)
 		}
 	}
-	if n := len(m.old) + len(m.new); n > 2*maxRemembered+1 {
+	if n := len(m.old) + len(m.new); n > 2*maxRemembered {
 		t.Errorf("%d checkpoints are remembered", n)
 	}
 }

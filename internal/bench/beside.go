@@ -11,7 +11,9 @@ import (
 )
 
 // Everything is all that the system can be compared with.
-func Everything() Beside { return Beside{Floor: cryptography, Baseline: unsupervised, Engine: consensus} }
+func Everything() Beside {
+	return Beside{Floor: cryptography, Baseline: unsupervised, Engine: consensus}
+}
 
 func cryptography(ctx context.Context, suite string, blocks, checkpoints float64, d time.Duration) (time.Duration, error) {
 	mix, err := floor.Of(suite, blocks, checkpoints)

@@ -55,7 +55,8 @@ var values = map[string]int{"gm": 1180, "intl": 1805}
 
 // TestCounts counts every operation of the mix in a running system, over several
 // flows one after the other and then at once, by the coverage counters of the
-// places where they are called. The mix holds exactly. R10.2
+// places where they are called. The mix holds exactly, but for checkpoints that one of
+// the two who verify them never sees. R10.2
 func TestCounts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it compiles the system anew, with counters")
@@ -154,7 +155,11 @@ func compare(t *testing.T, suite string, flows int64, got map[string]int64) {
 		if name == "sign" || name == "verify" {
 			total += anchoring
 		}
-		if got[name] != total {
+		least := total
+		if name == "log verify" || name == "verify" && suite == "gm" {
+			least -= flows // a checkpoint of review requests alone comes to the business chain with no record
+		}
+		if got[name] > total || got[name] < least {
 			t.Errorf("%s: %d in %d steps, the mix says %d. If the path of a step has changed, change floor.Of and the table in doc.go", name, got[name], steps, total)
 		}
 	}

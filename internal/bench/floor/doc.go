@@ -7,30 +7,23 @@
 //
 // A flow is six steps, from registration to delivery, for all parties together:
 // platform, authority, supervision chain, business chain with one validator each,
-// reviewer, producer. Signatures and wrapped keys are the suite's, SM2 or RSA. A
-// receipt is verified by its checkpoint's signatures: one of Ed25519, and in suite gm
-// one of SM2 besides.
+// reviewer, producer. Signatures and wrapped keys are the suite's, SM2 or RSA.
 //
-//	where                                              sign  verify  wrap  unwrap  receipts
-//	platform: each step's submission, 6                   6       -     6       -         -
-//	platform: each record's value, 5                      5       -     5       -         -
-//	authority: whose submission it is, 6                  -       6     -       -         -
-//	authority: opens it, 6                                -       -     -       6         -
-//	authority: each transaction, 6                        6       -     -       -         -
-//	supervision chain: the transactions, 6                -       6     -       -         -
-//	platform: believes each decision's receipt, 6         -       -     -       -         6
-//	business chain: admits each record's receipt, 5       -       -     -       -         5
-//	reviewer reads: permit, record, its value             -       1     -       1         2
-//	reviewer's result: permit                             -       -     -       -         1
-//	order: the record and its value                       -       1     -       1         1
-//	producer fetches: the order's token                   -       -     -       -         1
-//	producer opens the order                              -       1     -       1         1
-//	making up: token, record and its value                -       1     -       1         2
-//	the settlement's draft, sealed to the platform        -       -     1       1         -
-//	in all                                               17      16    12      11        19
+//	where                                              sign  verify  wrap  unwrap
+//	platform: each step's submission, 6                   6       -     6       -
+//	platform: each record's value, 5                      5       -     5       -
+//	authority: whose submission it is, 6                  -       6     -       -
+//	authority: opens it, 6                                -       -     -       6
+//	authority: each transaction, 6                        6       -     -       -
+//	supervision chain: the transactions, 6                -       6     -       -
+//	reviewer reads the record's value                     -       1     -       1
+//	order: the record's value                             -       1     -       1
+//	producer opens the order                              -       1     -       1
+//	making up: the record's value                         -       1     -       1
+//	the settlement's draft, sealed to the platform        -       -     1       1
+//	in all                                               17      16    12      11
 //
-// In suite gm the receipts make the 16 verifications 35. A review request leaves no
-// record, so there are five. Both chains verify a signature once: what the mempool
+// A review request leaves no record, so there are five. Both chains verify a signature once: what the mempool
 // has found good, the block takes (with one validator; each further validator
 // verifies all of it once more). Each wrapped key goes with one payload encrypted,
 // each unwrapped one with one decrypted.
@@ -41,8 +34,11 @@
 // (Ed25519, 3), and the precommit's extension, empty as it is (1); the first three
 // are verified when they are counted (3), and the precommit once more in the block
 // after (1). A block of the supervision chain that decides something has
-// a checkpoint: one signature of Ed25519, and in suite gm one of SM2 besides. How many
-// steps share a block is the load's matter: see Of.
+// a checkpoint: one signature of Ed25519, and in suite gm one of SM2 besides. The
+// receipts of its decisions all carry it; the platform verifies it once however many
+// receipts come under it and however often they are looked at again, and so does the
+// business chain (receipt.Memory). The producer, who remembers nothing, verifies that
+// of its order once more. How many steps share a block is the load's matter: see Of.
 //
 // # What is left out
 //

@@ -9,12 +9,15 @@ const Steps = 6
 // What a flow of six steps costs, as the package's comment lists it. TestCounts
 // counts them in a running system.
 const (
-	flowSign     = 17
-	flowVerify   = 16
-	flowWrap     = 12
-	flowUnwrap   = 11
-	flowReceipts = 19
+	flowSign   = 17
+	flowVerify = 16
+	flowWrap   = 12
+	flowUnwrap = 11
+	flowReader = 1 // checkpoints that a producer verifies
 )
+
+// verifiers of a checkpoint, each once: the platform and the business chain.
+const verifiers = 2
 
 // What a block costs, with one validator.
 const (
@@ -27,6 +30,7 @@ const (
 // supervision chain that decides something has a checkpoint. How many steps share a
 // block is the load's matter, so who measures counts them.
 func Of(suite string, blocks, checkpoints float64) (Mix, error) {
+	heads := flowReader/float64(Steps) + verifiers*checkpoints
 	m := Mix{
 		Sign:       flowSign / float64(Steps),
 		Verify:     flowVerify / float64(Steps),
@@ -35,15 +39,15 @@ func Of(suite string, blocks, checkpoints float64) (Mix, error) {
 		Encrypt:    flowWrap / float64(Steps), // each message is for one reader
 		Decrypt:    flowUnwrap / float64(Steps),
 		LogSign:    checkpoints,
-		LogVerify:  flowReceipts / float64(Steps),
+		LogVerify:  heads,
 		VoteSign:   blockVoteSign * blocks,
 		VoteVerify: blockVoteVerify * blocks,
 		Sealed:     sealed,
 	}
 	switch suite {
-	case "gm": // whose checkpoints and receipts have a line of SM2 besides
+	case "gm": // whose checkpoints have a line of SM2 besides
 		m.Sign += checkpoints
-		m.Verify += flowReceipts / float64(Steps)
+		m.Verify += heads
 		m.Signed, m.Verified = gmSigned, gmVerified
 		m.SM3, m.SHA256 = gmSM3, gmSHA256+blockSHA256*blocks
 	case "intl":

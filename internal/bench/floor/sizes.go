@@ -4,7 +4,7 @@ package floor
 // one item.
 const (
 	gmSigned     = 1280 // submissions and values 1,100, transactions 1,550
-	gmVerified   = 640  // checkpoints 120, and those above
+	gmVerified   = 1150 // checkpoints 120, few of them, and those above
 	intlSigned   = 1650 // submissions and values 1,380, transactions 2,140
 	intlVerified = 1650
 	sealed       = 560 // with salt and context: a registration's 1,150, a delivery's 260
