@@ -23,6 +23,8 @@ help:
 	@echo 'make lint    the above checks and staticcheck, gofumpt, deadcode'
 	@echo 'make bench   measure everything together, and write tables and plots to docs/benchmarks.md; about six minutes'
 	@echo 'make microbench   run all Go benchmarks and print their figures'
+	@echo 'make bench-guard  compare allocations, bytes and relative times of the hot parts with test/bench/baseline.txt, and count a step'"'"'s cryptography'
+	@echo 'make bench-baseline   make that file anew'
 	@echo 'make build   bin/signalbox'
 	@echo 'make clean   remove bin/; data directories stay'
 
@@ -97,6 +99,22 @@ bench: build
 .PHONY: microbench
 microbench: modules
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+BASELINE = test/bench/baseline.txt
+
+.PHONY: bench-guard
+bench-guard: modules
+	@mkdir -p bin
+	GO='$(GO)' sh test/bench/run.sh > bin/bench.txt
+	$(GO) tool benchstat -ignore cpu -filter '.unit:(allocs/op OR B/op)' baseline=$(BASELINE) now=bin/bench.txt
+	$(GO) run ./internal/bench/guard $(BASELINE) bin/bench.txt
+	$(GO) test -count 1 -timeout 1h -run '^TestCounts$$' ./internal/bench/floor -args -counts
+
+.PHONY: bench-baseline
+bench-baseline: modules
+	@mkdir -p bin
+	GO='$(GO)' sh test/bench/run.sh > bin/bench.txt
+	grep -v '^cpu:' bin/bench.txt > $(BASELINE)
 
 .PHONY: lint
 lint: modules vet format

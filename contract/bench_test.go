@@ -7,6 +7,7 @@ import (
 
 	"signalbox.dev/signalbox/contract"
 	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/bench/reference"
 )
 
 // overlay keeps a benchmark's writes apart from the state it starts from.
@@ -43,6 +44,9 @@ func manyRules(n int, counters string, more ...string) []byte {
 	}
 	return []byte(b.String())
 }
+
+// BenchmarkReference is what the others' time is compared with.
+func BenchmarkReference(b *testing.B) { reference.Verify(b) }
 
 // BenchmarkEvaluate puts an order of five items to 200 rules: as they are, and
 // where every sixth rule reads a counter.

@@ -14,6 +14,7 @@ import (
 
 	"signalbox.dev/signalbox/envelope"
 	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/bench/reference"
 	"signalbox.dev/signalbox/receipt"
 )
 
@@ -274,6 +275,9 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkReference is what the others' time is compared with.
+func BenchmarkReference(b *testing.B) { reference.Verify(b) }
 
 func BenchmarkVerify(b *testing.B) {
 	l := full(b)

@@ -86,6 +86,7 @@ var law = map[string]rule{
 	"internal/bench/floor":     {allow: []string{"internal/bench/loop"}},
 	"internal/bench/engine":    {allow: []string{"internal/bench/loop", "internal/comet"}},
 	"internal/bench/guard":     {allow: nil},
+	"internal/bench/reference": {allow: pure},
 	"internal/bench/plain":     {allow: with(pure, "ledger", "internal/bench/loop", "internal/comet", "internal/platform", "internal/store"), forbid: adapters},
 	"internal/importlaw":       {},
 	"internal/requirements":    {},

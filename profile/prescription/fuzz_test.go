@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/bench/reference"
 	"signalbox.dev/signalbox/profile"
 	"signalbox.dev/signalbox/profile/prescription"
 	"signalbox.dev/signalbox/profile/prescription/samples"
@@ -72,6 +73,9 @@ func FuzzFacts(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkReference is what the others' time is compared with.
+func BenchmarkReference(b *testing.B) { reference.Verify(b) }
 
 func BenchmarkIntake(b *testing.B) {
 	p := newProfile(b, prescription.Config{})

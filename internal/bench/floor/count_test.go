@@ -13,7 +13,10 @@ import (
 	"signalbox.dev/signalbox/internal/bench/floor"
 )
 
-var hashes = flag.Bool("hashes", false, "count blocks of SHA-256 and SM3 too: it compiles nearly everything anew")
+var (
+	counting = flag.Bool("counts", false, "count operations: it compiles the system anew, with counters, and plays flows; minutes")
+	hashes   = flag.Bool("hashes", false, "with -counts: blocks of SHA-256 and SM3 too, for which nearly everything is compiled anew")
+)
 
 const module = "signalbox.dev/signalbox"
 
@@ -58,8 +61,8 @@ var values = map[string]int{"gm": 1180, "intl": 1805}
 // places where they are called. The mix holds exactly, but for checkpoints that one of
 // the two who verify them never sees. R10.2
 func TestCounts(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it compiles the system anew, with counters")
+	if !*counting {
+		t.Skip("make bench-guard counts")
 	}
 	binary := filepath.Join(t.TempDir(), "played.test")
 	paths := []string{envelopePath, cometPath, chainPath, votePath, notePath}
@@ -147,6 +150,9 @@ func compare(t *testing.T, suite string, flows int64, got map[string]int64) {
 		t.Fatal(err)
 	}
 	anchoring := got["composed"] - steps
+	if *hashes {
+		compareHashes(t, suite, mix, float64(steps), got)
+	}
 	for name, want := range map[string]float64{
 		"sign": mix.Sign, "verify": mix.Verify, "wrap": mix.Wrap, "unwrap": mix.Unwrap, "encrypt": mix.Encrypt, "decrypt": mix.Decrypt,
 		"log sign": mix.LogSign, "log verify": mix.LogVerify, "vote sign": mix.VoteSign, "vote verify": mix.VoteVerify,
@@ -161,6 +167,29 @@ func compare(t *testing.T, suite string, flows int64, got map[string]int64) {
 		}
 		if got[name] > total || got[name] < least {
 			t.Errorf("%s: %d in %d steps, the mix says %d. If the path of a step has changed, change floor.Of and the table in doc.go", name, got[name], steps, total)
+		}
+	}
+}
+
+// compareHashes holds the blocks hashed against the mix, roughly: what is hashed
+// differs with every id. Some are inside the operations of keys. SM2 hashes its key's
+// block and the message, and four blocks for a wrapped key; PSS the message and some
+// twenty blocks for the mask, OAEP some thirty.
+func compareHashes(t *testing.T, suite string, mix floor.Mix, steps float64, got map[string]int64) {
+	t.Helper()
+	signatures, keys := float64(got["sign"]+got["verify"]), float64(got["wrap"]+got["unwrap"])
+	text := float64(got["sign"])*float64(mix.Signed)/64 + float64(got["verify"])*float64(mix.Verified)/64
+	want := map[string]float64{"sha256": mix.SHA256 * steps, "sm3": mix.SM3 * steps}
+	if suite == "gm" {
+		want["sm3"] += text + 5*signatures + 4*keys
+	} else {
+		want["sha256"] += text + 20*signatures + 30*keys
+	}
+	for name, want := range want {
+		have := float64(got[name])
+		t.Logf("%s: %.0f blocks, %.0f by the mix", name, have, want)
+		if have < want*0.8 || have > want*1.2 {
+			t.Errorf("%s: %.0f blocks in %.0f steps, the mix says %.0f: change sizes.go", name, have, steps, want)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"signalbox.dev/signalbox/envelope"
 	"signalbox.dev/signalbox/flow"
+	"signalbox.dev/signalbox/internal/bench/reference"
 	"signalbox.dev/signalbox/internal/platform/sealing"
 	"signalbox.dev/signalbox/ledger"
 	"signalbox.dev/signalbox/ledger/ledgertest"
@@ -400,6 +401,9 @@ func TestValidate(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkReference is what the others' time is compared with.
+func BenchmarkReference(b *testing.B) { reference.Verify(b) }
 
 func BenchmarkSeal(b *testing.B) {
 	for _, suite := range []envelope.Suite{envelope.GM(), envelope.Intl()} {
