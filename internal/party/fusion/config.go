@@ -19,7 +19,7 @@ type Config struct {
 	MaxBytes       config.Size   `yaml:"max_bytes" min:"64MiB" doc:"Disk that each of the streams may take." zh:"每个消息流可占用的磁盘空间。"`
 	DecisionAge    time.Duration `yaml:"decision_age" min:"1m" doc:"How long a decision waits for its platform. A platform that stays away longer asks again." zh:"决定等待平台领取的最长时间，超时后平台会重新询问。"`
 	Redeliver      time.Duration `yaml:"redeliver" min:"1s" max:"10m" doc:"How long a taken message may stay without a sign of life before it is given out again." zh:"已取出的消息无响应多久后重新投递。"`
-	Rate           int           `yaml:"rate" min:"0" doc:"Messages that each platform may push in a second, in bursts of a second's worth. 0: no bound." zh:"每个平台每秒可推送的消息数，突发上限为一秒的量。0 表示不限。"`
+	Rate           int           `yaml:"rate" min:"0" doc:"Messages that each platform may push in a second, in bursts of a second's worth; more are told to wait. Twice what is usual for a platform keeps a flood from slowing the others. 0: no bound." zh:"每个平台每秒可推送的消息数，突发上限为一秒的量，超出的须等待。取平常流量的两倍，可避免某一平台的洪流拖慢其他平台。0 表示不限。"`
 	Tries          int           `yaml:"tries" min:"1" max:"1000" doc:"Times that a message may fail, while others go through, before it is quarantined." zh:"其他消息正常时，单条消息失败多少次后被隔离。"`
 	External       External      `yaml:"external" doc:"An external NATS cluster that keeps the streams, in place of the node's own disk. Without servers: none." zh:"由外部 NATS 集群代替本机磁盘保存消息流。未配置服务器则不使用。"`
 	Drain          time.Duration `yaml:"drain" min:"1s" max:"10m" doc:"How long a stop may take." zh:"停止时的最长等待。"`
@@ -53,7 +53,7 @@ func (e External) cluster() *role.External {
 func Default() *Config {
 	return &Config{
 		Directory: ".", PassphraseFile: "passphrase", Admission: "admission.json",
-		MaxWaiting: 65_536, MaxBytes: 1 << 30, DecisionAge: 7 * 24 * time.Hour, Redeliver: 6 * time.Second, Tries: 20,
+		MaxWaiting: 65_536, MaxBytes: 1 << 30, DecisionAge: 7 * 24 * time.Hour, Redeliver: 6 * time.Second, Rate: 400, Tries: 20,
 		External: External{Replicas: 3},
 		Drain:    15 * time.Second, Ops: party.Ops{Listen: "127.0.0.1:9102"}, Log: party.DefaultLog(),
 	}
