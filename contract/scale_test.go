@@ -13,8 +13,12 @@ import (
 // BenchmarkReference. R10.2
 func BenchmarkScale(b *testing.B) {
 	for _, c := range []struct{ rules, entries int }{
-		{20, 1_000}, {20, 10_000}, {20, 100_000}, {20, 1_000_000},
-		{0, 10_000}, {200, 10_000},
+		{20, 1_000},
+		{20, 10_000},
+		{20, 100_000},
+		{20, 1_000_000},
+		{0, 10_000},
+		{200, 10_000},
 	} {
 		b.Run(fmt.Sprintf("rules=%d/entries=%d", c.rules, c.entries), func(b *testing.B) {
 			s := openDisk(b, b.TempDir())
