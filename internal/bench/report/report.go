@@ -64,10 +64,15 @@ func (r Report) machine(b *strings.Builder) {
 	m, first := r.Suites[0].Runs[0].Machine, r.Suites[0].Runs[0]
 	fmt.Fprintf(b, "Measured on %s: %s, %d cores; %s, kernel %s; %s; %.1f ms for an fsync of 4 KiB. ",
 		r.At.Format(time.DateOnly), m.CPU, m.Cores, m.OS, m.Kernel, m.Go, m.FsyncUS/1000)
-	fmt.Fprintf(b, "The machine's load was %.1f when the first run began. ", m.Load)
+	if m.Load > busy {
+		fmt.Fprintf(b, "**Other work was going on beside (load %.1f when the first run began): a quiet machine does better.** ", m.Load)
+	}
 	fmt.Fprintf(b, "Each run: %.0f s after %.0f s of warm-up, all parties and participants in one process; flows come in at the module "+
 		"boundary, below the HTTP API. `signalbox bench --help` says what each figure means.\n\n", first.DurationS, first.WarmUpS)
 }
+
+// busy is the load from which on others were at work when a first run began.
+const busy = 0.7
 
 func (r Report) loads(b *strings.Builder) {
 	b.WriteString("| suite | load | steps/s | flows/s | p50 | p95 | p99 | p99.9 ms | processor µs a step | allocations | KiB on disk | failed, lost |\n")

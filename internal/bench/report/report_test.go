@@ -50,6 +50,14 @@ func TestInto(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
 	}
+	if strings.Contains(got, "Other work") {
+		t.Error("a quiet machine is called busy")
+	}
+	other := report()
+	other.Suites[0].Runs[0].Machine.Load = 7.5
+	if text, err := other.Into(got); err != nil || !strings.Contains(text, "Other work was going on beside (load 7.5") {
+		t.Errorf("a busy machine is called quiet (%v)", err)
+	}
 	if strings.Contains(got, "stale") {
 		t.Error("what stood there stands there still")
 	}
