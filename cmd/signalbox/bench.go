@@ -85,7 +85,7 @@ func (p benchProgress) tell(at bench.Progress) {
 		bench.Alone:     p.say.of("consensus alone", "仅共识"),
 	}[at.Phase]
 	switch at.Phase {
-	case bench.WarmingUp, bench.Measuring, bench.Draining:
+	case bench.WarmingUp, bench.Measuring:
 		fmt.Fprintf(p.w, p.say.of("%s: %s of %s, %d steps done, %d flows in flight\n", "%s：%s／%s，已完成 %d 步，进行中流程 %d 个\n"),
 			name, at.For, at.Of, at.Steps, at.InFlight)
 	default:

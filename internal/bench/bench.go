@@ -28,7 +28,7 @@ type Config struct {
 	Duration time.Duration // of measuring; what is measured beside takes a fifth of it each
 	InFlight int           // closed loop: flows at once
 	OpenLoop float64       // open loop: steps that are due a second; 0: closed loop
-	Drain    time.Duration // how long flows may take to end afterwards; 0: 30 s
+	Drain    time.Duration // flows are lost when nothing has happened for so long afterwards; 0: 30 s
 	Beside   Beside
 	Progress func(Progress) // called by one goroutine; nil: nobody
 	Logger   *slog.Logger   // nil: none

@@ -85,14 +85,19 @@ func (l *load) open(ctx context.Context, enough <-chan struct{}) {
 	all.Wait()
 }
 
-// settled waits until every flow that was brought in has ended, at most for d, and
-// says how many have not.
-func (l *load) settled(ctx context.Context, d time.Duration) (lost int64) {
-	until := l.now().Add(d)
+// settled waits until run is over and every flow that was brought in has ended, or
+// until nothing has happened for d, and says how many have not. A slow flow is not
+// lost as long as something goes on.
+func (l *load) settled(ctx context.Context, over <-chan struct{}, d time.Duration) (lost int64) {
+	var last tally
+	since := l.now()
 	for {
 		c := l.tracker.tally()
+		if c != last {
+			last, since = c, l.now()
+		}
 		lost = c.Begun - c.Ended
-		if lost == 0 || !l.now().Before(until) || l.sleep(ctx, settlePoll) != nil {
+		if lost == 0 && isClosed(over) || l.now().Sub(since) >= d || l.sleep(ctx, settlePoll) != nil {
 			return lost
 		}
 	}

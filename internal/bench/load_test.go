@@ -192,6 +192,30 @@ func fated(n int) (flow.Step, event.Kind, error) {
 	return "", "", nil
 }
 
+// TestSlowIsNotLost: flows are waited for as long as something goes on.
+func TestSlowIsNotLost(t *testing.T) {
+	c, tr := &still{at: noon}, newTracker()
+	tr.begin("slow", noon)
+	slow, left := c.clock(), Steps()
+	pass := slow.sleep
+	slow.sleep = func(ctx context.Context, d time.Duration) error {
+		if len(left) > 0 && slow.now().Sub(noon) >= time.Duration(7-len(left))*20*time.Second {
+			tr.saw(told("slow", event.Done, left[0])[0], slow.now())
+			left = left[1:]
+		}
+		return pass(ctx, d)
+	}
+	over := make(chan struct{})
+	close(over)
+	l := &load{clock: slow, tracker: tr}
+	if lost := l.settled(t.Context(), over, 30*time.Second); lost != 0 {
+		t.Errorf("%d flows are lost that took 20 s for a step", lost)
+	}
+	if took := slow.now().Sub(noon); took < 2*time.Minute || took > 3*time.Minute {
+		t.Errorf("it waited for %s", took)
+	}
+}
+
 // TestLoadCountsWhatGoesWrong in both loops (R10.2): what was not taken, what is
 // stuck and what is lost, and nothing else.
 func TestLoadCountsWhatGoesWrong(t *testing.T) {
@@ -221,7 +245,7 @@ func TestLoadCountsWhatGoesWrong(t *testing.T) {
 				giveUp()
 			}
 			<-done
-			c, lost := tr.tally(), l.settled(t.Context(), time.Minute)
+			c, lost := tr.tally(), l.settled(t.Context(), done, time.Minute)
 			if lost != 1 || c.Failed != 1 || c.Stuck != 1 || c.Twice != 0 || c.Begun < 50 || c.Begun-c.Ended != 1 {
 				t.Errorf("lost %d, %+v", lost, c)
 			}

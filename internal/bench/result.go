@@ -54,7 +54,7 @@ type Result struct {
 	Errors int64 `json:"errors"` // registrations that were not taken, flows that are stuck, steps that were done twice
 	Stuck  int64 `json:"stuck"`
 	Twice  int64 `json:"twice"`
-	Lost   int64 `json:"lost"` // taken in, and at no end when everything had had its time
+	Lost   int64 `json:"lost"` // taken in, and at no end when nothing happened any more
 
 	Machine Machine `json:"machine"`
 }

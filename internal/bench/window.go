@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"errors"
-	"time"
 
 	"signalbox.dev/signalbox/internal/chain"
 )
@@ -38,15 +37,8 @@ func (r *run) window(ctx context.Context, l *load) (from, to blocks, err error) 
 		return from, to, err
 	}
 	close(enough)
-	r.phase(Draining, r.cfg.Drain)
-	begun := time.Now()
-	select {
-	case <-over:
-	case <-time.After(r.cfg.Drain):
-		stop() // in the closed loop somebody still waits for a flow's end
-	}
-	lost := l.settled(ctx, r.cfg.Drain-time.Since(begun))
-	return from, to, m.finish(lost)
+	r.phase(Draining, 0)
+	return from, to, m.finish(l.settled(ctx, over, r.cfg.Drain))
 }
 
 // measurement is of what happens from begin to end.
