@@ -126,6 +126,22 @@ func TestWritesOfAGroupAreIndependent(t *testing.T) {
 	}
 }
 
+// A write that fails by itself is not tried again, and leaves nothing.
+func TestLoneWriteFailsOnce(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "p.db"))
+	boom, calls := errors.New("boom"), 0
+	err := s.Write(t.Context(), func(ctx context.Context, tx bun.Tx) error {
+		calls++
+		return errors.Join(insert("a")(ctx, tx), boom)
+	})
+	if !errors.Is(err, boom) || calls != 1 {
+		t.Errorf("called %d times: %v", calls, err)
+	}
+	if got := keys(t, s); len(got) > 0 {
+		t.Errorf("%q stand", got)
+	}
+}
+
 // When SQLite drops the whole transaction, no write of the group is told that
 // it stands, and the next group is not harmed.
 func TestLostTransactionFailsTheGroup(t *testing.T) {

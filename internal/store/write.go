@@ -91,10 +91,10 @@ func (s *Store) lead(w *write) {
 }
 
 // commit writes a group: as if it were one write, since few fail and savepoints
-// double what SQLite does, and apart if one failed.
+// double what SQLite does, and apart if one of several failed.
 func (s *Store) commit(ctx context.Context, batch []*write) error {
 	well, err := s.transact(ctx, batch, (*write).bare)
-	if err == nil && !well {
+	if err == nil && !well && len(batch) > 1 {
 		_, err = s.transact(ctx, batch, (*write).apart)
 	}
 	return err

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Intents at hand are bounded, begun once, and as they were last written.
+// Intents at hand are bounded, begun once, and as they are known.
 func TestLive(t *testing.T) {
 	l := newLive()
 	l.keep(row{ID: "a", State: Pending})

@@ -98,10 +98,10 @@ func (m *Module) grant(ctx context.Context, tx bun.Tx, o outbox.Outcome) error {
 func one(ctx context.Context, tx bun.Tx, text string, args ...any) error {
 	n, err := store.Exec(ctx, tx, text, args...)
 	if err != nil {
-		return fmt.Errorf("writing order: %w", err)
+		return fmt.Errorf("writing order or payment: %w", err)
 	}
 	if n != 1 {
-		return fmt.Errorf("writing order: %d rows, want 1: %w", n, dossier.ErrNotFound)
+		return fmt.Errorf("writing order or payment: %d rows, want 1: %w", n, dossier.ErrNotFound)
 	}
 	return nil
 }
